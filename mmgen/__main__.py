@@ -1,0 +1,18 @@
+"""`python -m mmgen` is the same as the `mmgen` command."""
+
+import importlib
+import sys
+
+from mmgen import _check_beside
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    _check_beside("ui")
+    # By name: an import statement would be an arrow from the parts up to the edges.
+    code: int = importlib.import_module("ui.command_line").main()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
