@@ -1,0 +1,110 @@
+"""What can be wrong with a command before anything is asked of the model.
+
+typer's own complaints become leaves of our error tree here, so that they are
+said in the user's language by the same path as every other error. Values of
+options arrive as text and are read here for the same reason.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.exceptions import TyperException
+
+from mmgen.errors import RequestError, WrongType
+
+
+class UsageProblem(RequestError):
+    """The command line itself is wrong."""
+
+
+class NoSuchOption(UsageProblem):
+    code = "usage.no_such_option"
+    template = "there is no option {name}; {advice}"
+
+
+class NoSuchCommand(UsageProblem):
+    code = "usage.no_such_command"
+    template = "there is no command {name}; there are {allowed}"
+
+
+class MissingArgument(UsageProblem):
+    code = "usage.missing_argument"
+    template = "{name} is missing; see {help}"
+
+
+class MissingValue(UsageProblem):
+    code = "usage.missing_value"
+    template = "option {name} needs a value; see {help}"
+
+
+class UnexpectedValue(UsageProblem):
+    code = "usage.unexpected_value"
+    template = "option {name} takes no value; see {help}"
+
+
+class TooManyArguments(UsageProblem):
+    code = "usage.too_many_arguments"
+    template = "{extra} is too much; quote a prompt that holds spaces"
+
+
+class OtherUsage(UsageProblem):
+    code = "usage.other"
+    template = "the command is not well formed: {detail}; see {help}"
+
+
+def translate(error: TyperException) -> UsageProblem:
+    """The leaf that says what typer's `error` says.
+
+    typer keeps its exception classes private, so they are told apart by name.
+    """
+    kind = type(error).__name__
+    context: Any = getattr(error, "ctx", None)
+    help_command = f"{context.command_path if context else 'mmgen'} --help"
+    if kind == "NoSuchOption":
+        near = getattr(error, "possibilities", None)
+        advice = f"did you mean {', '.join(near)}?" if near else f"see {help_command}"
+        return NoSuchOption(name=getattr(error, "option_name", "?"), advice=advice)
+    if kind == "MissingParameter":
+        parameter: Any = getattr(error, "param", None)
+        name = parameter.opts[-1] if parameter.opts[-1].startswith("-") else parameter.name.upper()
+        return MissingArgument(name=name, help=help_command)
+    if kind == "BadOptionUsage":
+        is_missing = "require" in error.message
+        leaf = MissingValue if is_missing else UnexpectedValue
+        return leaf(name=getattr(error, "option_name", "?"), help=help_command)
+    if match := re.match(r"No such command '(.*?)'\.", error.message):
+        return NoSuchCommand(name=match[1], allowed=_commands(context))
+    if match := re.match(r"Got unexpected extra argument.*?\((.*)\)", error.message, re.DOTALL):
+        return TooManyArguments(extra=match[1])
+    if error.message.startswith("Missing command"):
+        return MissingArgument(name="COMMAND", help=help_command)
+    return OtherUsage(detail=error.format_message(), help=help_command)
+
+
+def _commands(context: Any) -> str:
+    return " ".join(context.command.list_commands(context))
+
+
+def whole_number(name: str, text: str) -> int:
+    """`text` as a whole number; raises `WrongType`."""
+    if not re.fullmatch(r"[+-]?\d{1,30}", text.strip(), re.ASCII):
+        raise WrongType(name=name, got=repr(text)[:60], wanted="a whole number")
+    return int(text)
+
+
+def number(name: str, text: str) -> float:
+    """`text` as a number, which may be nan or inf: the request refuses those."""
+    try:
+        return float(text)
+    except ValueError:
+        raise WrongType(name=name, got=repr(text)[:60], wanted="a number") from None
+
+
+def size(text: str) -> tuple[int, int]:
+    """`192x256`, width first, as (height, width) in pixels."""
+    match = re.fullmatch(r"\s*(-?\d{1,9})\s*[xX*×]\s*(-?\d{1,9})\s*", text, re.ASCII)
+    if not match:
+        raise WrongType(name="size", got=repr(text)[:60], wanted="WIDTHxHEIGHT such as 192x256")
+    return int(match[2]), int(match[1])

@@ -1,0 +1,65 @@
+"""Key or error -> the sentence a person reads, in the language in force."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from mmgen.errors import MmgenError, MmgenWarning
+from ui import strings_en, strings_zh
+
+_language: ContextVar[str] = ContextVar("language", default="zh")
+
+
+def use_language(lang: str) -> None:
+    """Speak `zh` or `en` from now on."""
+    _language.set(lang)
+
+
+def say(key: str, **params: Any) -> str:
+    """The interface text `key` with its placeholders filled."""
+    strings = strings_en if _language.get() == "en" else strings_zh
+    return strings.INTERFACE[key].format(**params)
+
+
+def sentence(problem: MmgenError | MmgenWarning) -> str:
+    """What `problem` says: the English template, or the Chinese sentence of its code.
+
+    In Chinese, values that are English phrases (`a whole number`, `Permission
+    denied`) are put into Chinese too; what the user typed stays as it is.
+    """
+    if _language.get() == "en":
+        return str(problem)
+    known = strings_zh.ERRORS if isinstance(problem, MmgenError) else strings_zh.WARNINGS
+    template = known.get(problem.code)
+    if template is None:
+        return str(problem)
+    return template.format(**_in_chinese(problem.params))
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it."""
+    if seconds < 60:
+        return say("seconds", seconds=seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    return say("minutes", minutes=minutes, seconds=rest)
+
+
+def _in_chinese(params: Mapping[str, Any]) -> dict[str, Any]:
+    values = {key: _phrase(str(value)) for key, value in params.items()}
+    if "name" in values:
+        values["name"] = strings_zh.NAMES.get(values["name"], f"{values['name']} ")
+    return values
+
+
+@functools.cache
+def _phrase(text: str) -> str:
+    if text in strings_zh.PHRASES:
+        return strings_zh.PHRASES[text]
+    for pattern, chinese in strings_zh.PATTERNS.items():
+        if match := re.fullmatch(pattern, text):
+            return chinese.format(*match.groups())
+    return text
