@@ -10,7 +10,9 @@ from types import MappingProxyType
 from mmgen.text.normalize import normalize
 from mmgen.text.vocabulary import load_vocabulary
 
-_GROUND = "背景墙|背景|白墙|墙面|墙|地板|木板|床单|床罩|地毯|毛毯|毯子|瓷砖|地砖|地面|桌面|台面|沙发|布面|布"
+_GROUND = (
+    "背景墙|背景|墙面|墙|地板|木板|床单|床罩|地毯|毛毯|毯子|瓷砖|地砖|地面|桌面|台面|沙发|布面|布"
+)
 _LYING = re.compile(
     r"(?:平铺|平放|斜放|摆放|悬挂|挂|铺|放|摆|搭|晾|夹|摊|置|靠|立)(?:放|挂|拍)?(?:在|于|着)"
     r"[^,的]*(?:色的[^,的]*)?(?:[上前下里中]的|(?=,|$)|的)"
@@ -27,7 +29,7 @@ def find_attributes(text: str) -> Mapping[str, tuple[str, ...]]:
     """
     found: dict[str, dict[str, None]] = {}
     general: dict[str, None] = {}
-    for word in _words_in(text):
+    for word in words_in(text):
         for name, value in _meanings().get(word, ()):
             found.setdefault(name, {})[value] = None
         for value in load_vocabulary().general.get(word, ()):
@@ -45,16 +47,23 @@ def find_attributes(text: str) -> Mapping[str, tuple[str, ...]]:
 @functools.lru_cache(maxsize=8_192)
 def names_a_garment(text: str) -> bool:
     """Whether `text` names something to wear, if only 衣服 or 裙."""
-    general = load_vocabulary().general
-    return any(
-        word in general or any(name == "category" for name, _ in _meanings().get(word, ()))
-        for word in _words_in(text)
+    return any(map(_names_garment, words_in(text)))
+
+
+def words_in(text: str) -> list[str]:
+    """The words of the vocabulary in `text`, in their order; not those of the ground."""
+    words: list[str] = []
+    for clause in _LYING.sub(",", normalize(text)).split(","):
+        in_clause = _pattern().findall(_on_grounds().sub(",", clause))
+        if not clause.endswith("背景") or any(map(_names_garment, in_clause)):
+            words += in_clause
+    return words
+
+
+def _names_garment(word: str) -> bool:
+    return word in load_vocabulary().general or any(
+        name == "category" for name, _ in _meanings().get(word, ())
     )
-
-
-def _words_in(text: str) -> list[str]:
-    prompt = _on_grounds().sub(",", _LYING.sub(",", normalize(text)))
-    return _pattern().findall(prompt)
 
 
 @functools.cache
@@ -64,17 +73,10 @@ def _meanings() -> Mapping[str, tuple[tuple[str, str], ...]]:
     for name, values in load_vocabulary().attributes.items():
         for value, words in values.items():
             for word in (*words.same, *words.kinds):
-                # 米 alone is a unit and 沙 a ground; with 色 they are colours.
-                spelt = f"{word}色" if word in _ONLY_WITH_SE and name == "colors" else word
-                meanings.setdefault(spelt, []).append((name, value))
-                if name == "colors" and spelt == word:
+                meanings.setdefault(word, []).append((name, value))
+                if name == "colors" and not word.endswith("色"):
                     meanings.setdefault(f"{word}色", []).append((name, value))
     return MappingProxyType({word: tuple(pairs) for word, pairs in meanings.items()})
-
-
-_ONLY_WITH_SE = frozenset(
-    {"米", "杏", "肉", "肤", "裸", "沙", "栗", "咖啡", "咖", "巧克力", "奶油", "燕麦", "奶咖"}
-)
 
 
 @functools.cache
