@@ -1,0 +1,148 @@
+"""XMP packets: the one property AIGC, read, built, updated in place.
+
+Namespace, prefix and property are those of the practice guide TC260-PG-20259A;
+the packet wrapper and RDF form are those of ISO 16684-1. A foreign packet keeps
+every byte outside the property, because it may hold other people's data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from mmgen.files.label import Label
+
+NAMESPACE = "http://www.tc260.org.cn/ns/AIGC/1.0/"
+PREFIX = "TC260"
+PROPERTY = "AIGC"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+LARGEST_PACKET_BYTES = 2**20
+_DESCRIPTION = (
+    '<rdf:Description xmlns:rdf="{rdf}" rdf:about="" xmlns:{prefix}="{namespace}">'
+    "<{prefix}:{name}>{value}</{prefix}:{name}></rdf:Description>"
+)
+_PACKET = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{rdf}">'
+    "{description}"
+    '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+
+
+class BadPacket(ValueError):
+    """The bytes are not a readable XMP packet; handled where packets are read."""
+
+
+def build_packet(label: Label) -> bytes:
+    """A packet that holds the label alone, UTF-8."""
+    return _PACKET.format(rdf=RDF, description=_description(label)).encode()
+
+
+def read_properties(packet: bytes) -> list[str]:
+    """The value of every AIGC property of the packet, elements and attributes.
+
+    Raises `BadPacket` where the packet is no XML, too large or has a DTD.
+    """
+    return [found.value for found in _scan(packet).properties]
+
+
+def update_packet(packet: bytes, label: Label) -> bytes:
+    """The packet with this label as its only AIGC property, all else untouched.
+
+    Raises `BadPacket`, also where the packet has no rdf:RDF to hold a property.
+    """
+    scan = _scan(packet)
+    if scan.end_of_rdf is None:
+        raise BadPacket("no rdf:RDF element")
+    edits = [(found.start, found.stop, b"") for found in scan.properties]
+    edits.append((scan.end_of_rdf, scan.end_of_rdf, _description(label).encode()))
+    for start, stop, text in sorted(edits, reverse=True):
+        packet = packet[:start] + text + packet[stop:]
+    if read_properties(packet) != [label.to_json()]:
+        raise BadPacket("the property could not be replaced")
+    return packet
+
+
+def _description(label: Label) -> str:
+    return _DESCRIPTION.format(
+        rdf=RDF, prefix=PREFIX, namespace=NAMESPACE, name=PROPERTY, value=escape(label.to_json())
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class _Property:
+    start: int
+    stop: int
+    value: str
+
+
+@dataclass(kw_only=True, slots=True)
+class _Scan:
+    properties: list[_Property] = field(default_factory=list)
+    end_of_rdf: int | None = None
+
+
+def _scan(packet: bytes) -> _Scan:
+    """Byte ranges of the properties and of the place where a new one fits."""
+    if len(packet) > LARGEST_PACKET_BYTES:
+        raise BadPacket("too large")
+    if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+        raise BadPacket("a document type is not allowed")
+    scan = _Scan()
+    # A single space separates namespace, local name and prefix in expat's triplets.
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+    parser.namespace_prefixes = True
+    parser.ordered_attributes = True
+    parser.buffer_text = True
+    open_text: list[str] | None = None
+    open_at = 0
+
+    def started(name: str, attributes: list[str]) -> None:
+        nonlocal open_text, open_at
+        at = parser.CurrentByteIndex
+        if _names(name, NAMESPACE, PROPERTY):
+            open_text, open_at = [], at
+        for key, value in zip(attributes[::2], attributes[1::2], strict=True):
+            if _names(key, NAMESPACE, PROPERTY):
+                start, stop = _attribute_span(packet, at, key)
+                scan.properties.append(_Property(start=start, stop=stop, value=value))
+
+    def ended(name: str) -> None:
+        nonlocal open_text
+        at = parser.CurrentByteIndex
+        if open_text is not None and _names(name, NAMESPACE, PROPERTY):
+            stop = packet.index(b">", at) + 1
+            scan.properties.append(_Property(start=open_at, stop=stop, value="".join(open_text)))
+            open_text = None
+        elif _names(name, RDF, "RDF") and packet.startswith(b"</", at):
+            scan.end_of_rdf = at
+
+    def text(data: str) -> None:
+        if open_text is not None:
+            open_text.append(data)
+
+    parser.StartElementHandler = started
+    parser.EndElementHandler = ended
+    parser.CharacterDataHandler = text
+    try:
+        # Padding after the wrapper is allowed; a NUL that ends it is common and no XML.
+        parser.Parse(packet.rstrip(b"\0"), True)
+    except (expat.ExpatError, ValueError) as error:
+        raise BadPacket(str(error)) from error
+    return scan
+
+
+def _names(triplet: str, namespace: str, local: str) -> bool:
+    return triplet.split(" ")[:2] == [namespace, local]
+
+
+def _attribute_span(packet: bytes, tag_at: int, triplet: str) -> tuple[int, int]:
+    """The byte range of an attribute in the start tag at `tag_at`, with its space."""
+    prefix = triplet.split(" ")[2].encode()
+    pattern = rb"\s+" + re.escape(prefix) + rb":AIGC\s*=\s*(\"[^\"]*\"|'[^']*')"
+    match = re.compile(pattern).search(packet, tag_at)
+    if match is None:
+        raise BadPacket("attribute not found")
+    return match.start(), match.end()
