@@ -4,11 +4,16 @@ import importlib
 import sys
 
 from mmgen import _check_beside
+from mmgen.errors import PackagesApart
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    _check_beside("ui")
+    try:
+        _check_beside("ui")
+    except PackagesApart as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     # By name: an import statement would be an arrow from the parts up to the edges.
     code: int = importlib.import_module("ui.command_line").main()
     return code

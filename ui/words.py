@@ -49,13 +49,19 @@ def duration(seconds: float) -> str:
 
 
 def _in_chinese(params: Mapping[str, Any]) -> dict[str, Any]:
-    values = {key: _phrase(str(value)) for key, value in params.items()}
+    values = {key: _value_in_chinese(value) for key, value in params.items()}
     if "name" in values:
         values["name"] = strings_zh.NAMES.get(values["name"], f"{values['name']} ")
     return values
 
 
-@functools.cache
+def _value_in_chinese(value: Any) -> str:
+    if isinstance(value, MmgenError):
+        return sentence(value).rstrip("。")
+    return _phrase(str(value))
+
+
+@functools.lru_cache(maxsize=1024)
 def _phrase(text: str) -> str:
     if text in strings_zh.PHRASES:
         return strings_zh.PHRASES[text]

@@ -1,0 +1,254 @@
+"""The `mmgen` command: its commands and options, their help, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+from mmgen import __version__
+from mmgen.errors import MmgenError
+from ui import usage
+from ui.show_errors import INTERRUPTED, report, show_warnings
+from ui.words import say, use_language
+
+_HEADINGS = {
+    "Usage:": "help.usage",
+    "\nArguments:": "help.arguments",
+    "\nOptions:": "help.options",
+    "\nCommands:": "help.commands",
+}
+
+
+class _Translated:
+    """Help in the language in force; typer's own headings included."""
+
+    def get_help(self, ctx: Any) -> str:
+        text: str = super().get_help(ctx)  # type: ignore[misc]
+        for english, key in _HEADINGS.items():
+            lead = "\n" if english.startswith("\n") else ""
+            text = text.replace(english, f"{lead}{say(key)}", 1)
+        return (
+            text.replace("[default: ", f"[{say('help.default')}: ")
+            .replace("[required]", f"[{say('help.required')}]")
+            .replace("Show this message and exit.", say("help.help"))
+        )
+
+
+class Command(_Translated, TyperCommand):
+    """A command whose help is translated."""
+
+
+class Group(_Translated, TyperGroup):
+    """A group whose help is translated."""
+
+
+app = typer.Typer(
+    cls=Group,
+    help="help.app",
+    add_completion=False,
+    rich_markup_mode=None,  # rich alone would take half the time that --help may take
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+train_app = typer.Typer(cls=Group, help="help.train", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(train_app, name="train")
+
+Json = Annotated[bool, typer.Option("--json", help="help.json")]
+Device = Annotated[str | None, typer.Option("--device", help="help.device", metavar="NAME")]
+Model = Annotated[str | None, typer.Option("--model", help="help.model", metavar="MODEL")]
+Recipe = Annotated[str, typer.Option("--recipe", help="help.recipe", metavar="NAME")]
+Data = Annotated[Path, typer.Option("--data", help="help.data", metavar="DIR")]
+Run = Annotated[Path | None, typer.Option("--run", help="help.run", metavar="DIR")]
+Resume = Annotated[bool, typer.Option("--resume", help="help.resume")]
+InitFrom = Annotated[Path | None, typer.Option("--init-from", help="help.init_from", metavar="DIR")]
+TrainSteps = Annotated[str | None, typer.Option("--steps", help="help.train_steps", metavar="N")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="help.version", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"mmgen {__version__}")
+        raise typer.Exit()
+
+
+@app.command("generate", cls=Command, help="help.generate")
+def _generate(
+    prompt: Annotated[
+        str | None, typer.Argument(help="help.prompt", metavar="PROMPT", show_default=False)
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="help.prompts", metavar="FILE")
+    ] = None,
+    n: Annotated[str, typer.Option("-n", help="help.n", metavar="N")] = "1",
+    seed: Annotated[str | None, typer.Option("--seed", help="help.seed", metavar="S")] = None,
+    steps: Annotated[str, typer.Option("--steps", help="help.steps", metavar="N")] = "24",
+    guidance: Annotated[str, typer.Option("--guidance", help="help.guidance", metavar="X")] = "4.0",
+    negative: Annotated[
+        str, typer.Option("--negative", help="help.negative", metavar="TEXT", show_default=False)
+    ] = "",
+    size: Annotated[str, typer.Option("--size", help="help.size", metavar="WxH")] = "192x256",
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option("--reference", help="help.reference", metavar="PIC"),
+    ] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="help.format", metavar="FORMAT")
+    ] = "png",
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="help.output", metavar="DIR")
+    ] = Path("out"),
+    visible_label: Annotated[
+        bool, typer.Option("--visible-label", help="help.visible_label")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="help.overwrite")] = False,
+    json: Json = False,
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    from ui.generate import Order, generate
+
+    generate(
+        Order(
+            prompt=prompt,
+            prompts=prompts,
+            num_images=usage.whole_number("-n", n),
+            seed=None if seed is None else usage.whole_number("seed", seed),
+            num_inference_steps=usage.whole_number("num_inference_steps", steps),
+            guidance_scale=usage.number("guidance_scale", guidance),
+            negative_prompt=negative,
+            size=usage.size(size),
+            references=tuple(reference or ()),
+            format=file_format,
+            folder=output,
+            visible_label=visible_label,
+            overwrite=overwrite,
+            as_json=json,
+            model=model,
+            device=device,
+        )
+    )
+
+
+@app.command("verify", cls=Command, help="help.verify")
+def _verify(
+    files: Annotated[list[Path], typer.Argument(help="help.files", metavar="FILE...")],
+    json: Json = False,
+) -> None:
+    from ui.verify import verify_files
+
+    raise typer.Exit(verify_files(files, as_json=json))
+
+
+@app.command("info", cls=Command, help="help.info")
+def _info(json: Json = False, model: Model = None, device: Device = None) -> None:
+    from ui.info import show_info
+
+    show_info(model=model, device=device, as_json=json)
+
+
+@train_app.command("autoencoder", cls=Command, help="help.train_autoencoder")
+def _train_autoencoder(
+    recipe: Recipe = "v0",
+    data: Data = Path("data/garments"),
+    run: Run = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
+    steps: TrainSteps = None,
+) -> None:
+    _train("autoencoder", recipe, data, run, resume, init_from, steps)
+
+
+def _train(
+    stage: str,
+    recipe: str,
+    data: Path,
+    run: Path | None,
+    resume: bool,
+    init_from: Path | None,
+    steps: str | None,
+) -> None:
+    from ui.train import train
+
+    num_steps = None if steps is None else usage.whole_number("steps", steps)
+    train(
+        stage,
+        recipe=recipe,
+        data=data,
+        run=run,
+        resume=resume,
+        init_from=init_from,
+        steps=num_steps,
+    )
+
+
+def command_tree() -> Any:
+    """The whole command, with its help in the language in force."""
+    command = typer.main.get_command(app)
+    _put_into_words(command)
+    return command
+
+
+def _put_into_words(command: Any) -> None:
+    """Replace each key `help.x` by what it stands for."""
+    for parameter in command.params:
+        help_key = getattr(parameter, "help", None) or ""
+        if help_key.startswith("help."):
+            parameter.help = say(help_key)
+    if (command.help or "").startswith("help."):
+        command.help = say(command.help)
+    for inner in getattr(command, "commands", {}).values():
+        _put_into_words(inner)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit code."""
+    _choose_language()
+    show_warnings()
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_on(stream)
+    try:
+        return _run(command_tree(), arguments)
+    except Exception as error:
+        return report(error)
+
+
+def _run(command: Callable[..., Any], arguments: Sequence[str] | None) -> int:
+    try:
+        code = command(
+            args=None if arguments is None else list(arguments),
+            prog_name="mmgen",
+            standalone_mode=False,
+        )
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)
+            return 2
+        raise usage.translate(error) from None
+    if code == INTERRUPTED:
+        print(say("interrupted"), file=sys.stderr)
+    return int(code or 0)
+
+
+def _choose_language() -> None:
+    """From the settings; a command that needs them says itself what is wrong with them."""
+    from mmgen.settings import load_settings
+
+    try:
+        use_language(load_settings().lang)
+    except MmgenError:
+        use_language("en" if os.environ.get("MMGEN_LANG") == "en" else "zh")
+
+
+def _never_fail_on(stream: Any) -> None:
+    """Let text that the terminal cannot show come out escaped."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
