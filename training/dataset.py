@@ -1,0 +1,91 @@
+"""Image folder with `metadata.jsonl` -> pictures of one size, packed in one file.
+
+The folder follows the image-folder convention of Hugging Face `datasets`:
+`metadata.jsonl` holds one row a picture, `file_name` relative to the folder;
+the first part of `file_name` is the split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmgen.errors import FileUnreadable, TrainingDataBroken, TrainingDataMissing
+from mmgen.pixels.fit import fit
+
+def read_rows(folder: Path, split: str | None = None) -> list[dict[str, Any]]:
+    """Rows of `metadata.jsonl`, of one split ("train", "validation") or all."""
+    path = folder / "metadata.jsonl"
+    wanted = f"{path} (one JSON object a line, with file_name and caption)"
+    if not path.is_file():
+        raise TrainingDataMissing(path=folder, wanted=wanted)
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            name, _ = row["file_name"], row["caption"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainingDataBroken(path=path, line=number, reason=repr(error)) from error
+        if split is None or name.split("/")[0] == split:
+            rows.append(row)
+    if not rows:
+        raise TrainingDataMissing(path=folder, wanted=wanted)
+    return rows
+
+
+def pack(
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    cache: Path,
+    *,
+    height: int = 256,
+    width: int = 192,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """All pictures fitted to one size, decoded once and mapped from `cache` later.
+
+    Returns pixels uint8 (N, H, W, 3), memory-mapped and read-only, and boxes
+    float32 (N, 4) as `fit` gives them.
+    """
+    names = [row["file_name"] for row in rows]
+    stamps = [f"{name} {_stamp(folder / name)}" for name in names]
+    key = hashlib.sha256("\n".join([f"{height}x{width}", *stamps]).encode()).hexdigest()[:16]
+    pixels_path, boxes_path = cache / f"{key}.pixels.npy", cache / f"{key}.boxes.npy"
+    if not boxes_path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = cache / f"{key}.{os.getpid()}.part"
+        packed = np.lib.format.open_memmap(
+            part, mode="w+", dtype=np.uint8, shape=(len(rows), height, width, 3)
+        )
+        boxes = np.empty((len(rows), 4), np.float32)
+
+        def work(index: int) -> None:
+            with Image.open(folder / names[index], formats=("WEBP", "JPEG", "PNG")) as picture:
+                packed[index], boxes[index] = fit(picture, height, width)
+
+        with ThreadPoolExecutor(2) as pool:
+            for done, _ in enumerate(pool.map(work, range(len(rows))), 1):
+                if on_progress:
+                    on_progress(done, len(rows))
+        packed.flush()
+        part.rename(pixels_path)
+        np.save(boxes_path, boxes)
+    return np.load(pixels_path, mmap_mode="r"), np.load(boxes_path)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise FileUnreadable(path=path, reason=error.strerror) from error
+    return f"{stat.st_size} {stat.st_mtime_ns}"

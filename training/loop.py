@@ -1,0 +1,226 @@
+"""The one training loop; it knows steps, not models.
+
+Everything random in step `s` comes from a generator seeded with (seed, s), and
+the pictures of step `s` are a function of (seed, s). So a run holds no random
+state: resumed equals unbroken, bit for bit, on the same machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from training import checkpoint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class LoopConfig:
+    """How long and how fast to learn."""
+
+    steps: int
+    batch_size: int
+    """Pictures a step, over all processes together."""
+    learning_rate: float
+    warmup_steps: int = 100
+    decay_fraction: float = 0.3
+    """The last part of the run, in which the rate falls to `final_rate` of itself."""
+    final_rate: float = 0.03
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.0
+    """0 keeps no averaged weights."""
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+    log_every: int = 25
+    sample_every: int = 0
+    """Steps between two sample sheets; 0 makes none."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("decay_fraction", "final_rate", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be in [0, 1]")
+
+
+class Task(Protocol):
+    """What is learnt: the model, its data and its loss."""
+
+    model: nn.Module
+    num_rows: int
+
+    def loss(
+        self, model: nn.Module, rows: Tensor, generator: torch.Generator, device: torch.device
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Mean loss over `rows` (int64 indices) and figures for the log."""
+        ...
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Figures on pictures that are not trained on."""
+        ...
+
+
+Sample = Callable[[nn.Module], Image]
+Export = Callable[[nn.Module, Path], None]
+
+
+def stream_seed(*parts: int | str) -> int:
+    """A seed in [0, 2**63) that depends on all parts."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
+
+
+def rows_at(step: int, *, num_rows: int, batch_size: int, seed: int) -> Tensor:
+    """int64 (batch_size,): the rows of one step; each epoch is a new permutation."""
+    positions = torch.arange(step * batch_size, (step + 1) * batch_size)
+    rows = torch.empty_like(positions)
+    for epoch in (positions // num_rows).unique().tolist():
+        generator = torch.Generator().manual_seed(stream_seed("order", seed, epoch))
+        order = torch.randperm(num_rows, generator=generator)
+        is_here = positions // num_rows == epoch
+        rows[is_here] = order[positions[is_here] % num_rows]
+    return rows
+
+
+def rate_at(step: int, config: LoopConfig) -> float:
+    """Learning rate: linear warm-up, constant, cosine to `final_rate` of it."""
+    decay_from = config.steps * (1 - config.decay_fraction)
+    scale = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if step > decay_from:
+        done = (step - decay_from) / max(1.0, config.steps - decay_from)
+        scale *= config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+    return config.learning_rate * scale
+
+
+def _param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices decay; gains, biases and embeddings of one dimension do not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def train(
+    task: Task,
+    config: LoopConfig,
+    run: Path,
+    accelerator: Accelerator,
+    *,
+    resume: bool = False,
+    sample: Sample | None = None,
+    export: Export | None = None,
+    on_log: Callable[[int, Mapping[str, float]], None] | None = None,
+    stop: Callable[[int], bool] = lambda step: False,
+) -> int:
+    """Run to `config.steps`; returns the steps done.
+
+    `stop(step)` asked after each step ends the run at a checkpoint. `export`
+    receives the averaged weights where they are kept, at the end.
+    """
+    settings = dataclasses.asdict(config)
+    optimizer = torch.optim.AdamW(
+        _param_groups(task.model, config.weight_decay),
+        lr=config.learning_rate,
+        betas=config.betas,
+        fused=True,
+    )
+    model, optimizer = accelerator.prepare(task.model, optimizer)
+    average = None
+    if config.ema_decay:
+        average = EMAModel(task.model.parameters(), decay=config.ema_decay, foreach=True)
+        average.to(accelerator.device)
+        accelerator.register_for_checkpointing(average)
+    step = checkpoint.load_newest(accelerator, run, settings) if resume else 0
+    per_process = config.batch_size // accelerator.num_processes
+    saved_at = logged_at = time.monotonic()
+    logged_step = step
+    model.train()
+    while step < config.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, config)
+        rank = accelerator.process_index
+        rows = rows_at(
+            step, num_rows=task.num_rows, batch_size=config.batch_size, seed=config.seed
+        )[rank * per_process : (rank + 1) * per_process]
+        generator = torch.Generator().manual_seed(stream_seed("step", config.seed, step, rank))
+        with accelerator.autocast():
+            loss, figures = task.loss(model, rows, generator, accelerator.device)
+        accelerator.backward(loss)
+        norm = accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if average is not None:
+            average.step(task.model.parameters())
+        step += 1
+        if step % config.log_every == 0 and accelerator.is_main_process:
+            now = time.monotonic()
+            rate = (step - logged_step) * config.batch_size / (now - logged_at)
+            figures = {"loss": loss.item(), "norm": float(norm), "rows_per_s": rate, **figures}
+            logged_at, logged_step = now, step
+            accelerator.log(figures, step=step)
+            if on_log:
+                on_log(step, figures)
+        is_last = step == config.steps or stop(step)
+        if config.sample_every and (step % config.sample_every == 0 or is_last):
+            _look(task, model, average, accelerator, run, step, sample, on_log)
+        if is_last or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
+            checkpoint.save(accelerator, run, step, settings)
+            saved_at = time.monotonic()
+        if is_last:
+            break
+    if export and accelerator.is_main_process:
+        _with_average(task, average, lambda: export(task.model, run / "export"))
+    return step
+
+
+def _with_average(task: Task, average: EMAModel | None, work: Callable[[], None]) -> None:
+    """Do `work` with the averaged weights in the model, then put the trained ones back."""
+    if average is None:
+        return work()
+    average.store(task.model.parameters())
+    average.copy_to(task.model.parameters())
+    try:
+        return work()
+    finally:
+        average.restore(task.model.parameters())
+
+
+def _look(
+    task: Task,
+    model: nn.Module,
+    average: EMAModel | None,
+    accelerator: Accelerator,
+    run: Path,
+    step: int,
+    sample: Sample | None,
+    on_log: Callable[[int, Mapping[str, float]], None] | None,
+) -> None:
+    """Validate and draw a sheet with the weights that would be exported."""
+    if not accelerator.is_main_process:
+        return
+
+    def work() -> None:
+        figures = task.validate(task.model)
+        accelerator.log(figures, step=step)
+        if on_log:
+            on_log(step, figures)
+        if sample:
+            sample(task.model).save(run / f"sample-{step:08d}.png")
+
+    model.eval()
+    _with_average(task, average, work)
+    model.train()
