@@ -37,6 +37,8 @@ class _Translated:
         return (
             text.replace("[default: ", f"[{say('help.default')}: ")
             .replace("[required]", f"[{say('help.required')}]")
+            .replace(" <str>", "")
+            .replace(" <path>", "")
             .replace("Show this message and exit.", say("help.help"))
         )
 
@@ -165,6 +167,42 @@ def _train_autoencoder(
     steps: TrainSteps = None,
 ) -> None:
     _train("autoencoder", recipe, data, run, resume, init_from, steps)
+
+
+@train_app.command("towers", cls=Command, help="help.train_towers")
+def _train_towers(
+    recipe: Recipe = "v0",
+    data: Data = Path("data/garments"),
+    run: Run = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
+    steps: TrainSteps = None,
+) -> None:
+    _train("towers", recipe, data, run, resume, init_from, steps)
+
+
+@train_app.command("diffusion", cls=Command, help="help.train_diffusion")
+def _train_diffusion(
+    recipe: Recipe = "v0",
+    data: Data = Path("data/garments"),
+    run: Run = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
+    steps: TrainSteps = None,
+) -> None:
+    _train("diffusion", recipe, data, run, resume, init_from, steps)
+
+
+@train_app.command("rebuild-data", cls=Command, help="help.train_rebuild")
+def _rebuild_data(
+    source: Annotated[Path, typer.Argument(help="help.source", metavar="SOURCE")],
+    out: Annotated[Path, typer.Argument(help="help.rebuilt", metavar="OUT")] = Path(
+        "data/garments"
+    ),
+) -> None:
+    from ui.train import rebuild_data
+
+    raise typer.Exit(rebuild_data(source, out))
 
 
 def _train(

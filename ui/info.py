@@ -83,8 +83,10 @@ def _print_for_people(facts: dict[str, Any]) -> None:
         f"{embedded['path']} ({embedded['megabytes']} MB)" if embedded["path"] else "-"
     )
     for key, setting in facts["settings"].items():
-        # The device in force stands above; this is the one that was asked for.
-        lines[f"[{key}]"] = say("info.place", **setting)
+        source = setting["source"]
+        if source == "default":
+            source = say("help.default")
+        lines[f"[{key}]"] = say("info.place", value=setting["value"], source=source)
     width = max(map(len, lines))
     for key, value in lines.items():
         sys.stdout.write(f"{key:{width}}  {value}\n")

@@ -70,5 +70,8 @@ INTERFACE = {
     "info.place": "{value} ({source})",
     "train.step": "step {step}/{steps}, {figures}",
     "train.done": "training done: {steps} steps in {elapsed}; results in {folder}",
-    "rebuild.done": "{count} pictures rebuilt in {folder}, took {elapsed}",
+    "rebuild.progress": "{done}/{total}",
+    "rebuild.missing": "the copy of the data set lacks {name}",
+    "rebuild.broken": "{name} cannot be read ({reason})",
+    "rebuild.done": "{written} of {total} rebuilt, {kept} there before, in {folder}, {elapsed}",
 }

@@ -76,7 +76,9 @@ def translate(error: TyperException) -> UsageProblem:
         return leaf(name=getattr(error, "option_name", "?"), help=help_command)
     if match := re.match(r"No such command '(.*?)'\.", error.message):
         return NoSuchCommand(name=match[1], allowed=_commands(context))
-    if match := re.match(r"Got unexpected extra argument.*?\((.*)\)", error.message, re.DOTALL):
+    if match := re.match(
+        r"Got unexpected extra argument(?:\(s\)|s)? \((.*)\)", error.message, re.DOTALL
+    ):
         return TooManyArguments(extra=match[1])
     if error.message.startswith("Missing command"):
         return MissingArgument(name="COMMAND", help=help_command)

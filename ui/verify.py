@@ -9,7 +9,7 @@ from pathlib import Path
 from mmgen.errors import MmgenError
 from mmgen.files.read import State, Verdict, verify
 from ui.show_errors import report
-from ui.words import say
+from ui.words import phrase, say
 
 NOT_INTACT = 1
 
@@ -55,5 +55,5 @@ def _as_words(verdict: Verdict) -> str:
     return say(
         f"verify.{verdict.state.name.lower()}",
         path=verdict.path,
-        reason=", ".join(verdict.differs) or "-",
+        reason=", ".join(map(phrase, verdict.differs)) or "-",
     )

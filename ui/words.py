@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +16,7 @@ _language: ContextVar[str] = ContextVar("language", default="zh")
 def use_language(lang: str) -> None:
     """Speak `zh` or `en` from now on."""
     _language.set(lang)
+    phrase.cache_clear()
 
 
 def say(key: str, **params: Any) -> str:
@@ -37,7 +37,11 @@ def sentence(problem: MmgenError | MmgenWarning) -> str:
     template = known.get(problem.code)
     if template is None:
         return str(problem)
-    return template.format(**_in_chinese(problem.params))
+    values = {key: _value_in_chinese(value) for key, value in problem.params.items()}
+    if problem.code.startswith("value."):
+        name = problem.params.get("name")
+        values["name"] = strings_zh.NAMES.get(str(name), f"{name} ")
+    return template.format(**values)
 
 
 def duration(seconds: float) -> str:
@@ -48,21 +52,17 @@ def duration(seconds: float) -> str:
     return say("minutes", minutes=minutes, seconds=rest)
 
 
-def _in_chinese(params: Mapping[str, Any]) -> dict[str, Any]:
-    values = {key: _value_in_chinese(value) for key, value in params.items()}
-    if "name" in values:
-        values["name"] = strings_zh.NAMES.get(values["name"], f"{values['name']} ")
-    return values
-
-
 def _value_in_chinese(value: Any) -> str:
     if isinstance(value, MmgenError):
         return sentence(value).rstrip("。")
-    return _phrase(str(value))
+    return phrase(str(value))
 
 
 @functools.lru_cache(maxsize=1024)
-def _phrase(text: str) -> str:
+def phrase(text: str) -> str:
+    """An English phrase that an error carries, in the language in force."""
+    if _language.get() == "en":
+        return text
     if text in strings_zh.PHRASES:
         return strings_zh.PHRASES[text]
     for pattern, chinese in strings_zh.PATTERNS.items():
