@@ -198,6 +198,16 @@ class ModelPickle(ModelError):
     template = "{file} in {path} holds pickled weights, which can run code; use safetensors"
 
 
+class ModelRunsCode(ModelError):
+    code = "model.runs_code"
+    template = "{file} in the model folder {path} asks to run code ({got}); use another model"
+
+
+class ModelClassForeign(ModelError):
+    code = "model.class_foreign"
+    template = "{file} in the model folder {path} asks for {got}, which this version does not run"
+
+
 class ModelUnsupported(ModelError):
     code = "model.unsupported"
     template = "{path} is a {got}; this version runs {allowed}"
