@@ -7,7 +7,8 @@ byte, opens no file that was named by anyone, and talks in fixed headers:
     in    length u64                                   then the file
     out   status u8, width u32, height u32, length u64 then RGB rows or a reason
 
-All numbers are big-endian. Status 0 is a picture, 1 a refusal. A bomb or an
+All numbers are big-endian. Status 0 is a picture; 1 refuses bytes that no decoder
+takes, 2 a picture that does not fit into the memory allowed. A bomb or an
 exploit costs this process, not the one that asked.
 """
 
@@ -23,6 +24,10 @@ from typing import Any, BinaryIO
 _BAND_ROWS = 256
 _MOST_SCANS = 100
 _LARGEST_REASON_BYTES = 500
+PICTURE, UNREADABLE, TOO_LARGE = 0, 1, 2
+_ORIENTATION_TAG = 0x0112
+# EXIF orientation -> PIL's Transpose: mirror, 180, flip, transpose, 270, transverse, 90.
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
 def main(pil_folder: str, memory_bytes: int, seconds: float) -> None:
@@ -36,17 +41,24 @@ def main(pil_folder: str, memory_bytes: int, seconds: float) -> None:
     Image.MAX_IMAGE_PIXELS = None  # the parent has read the header and holds the real limit
     warnings.simplefilter("ignore")
     _limit_memory(memory_bytes)
-    source, answers = sys.stdin.buffer, sys.stdout.buffer
-    while len(header := source.read(8)) == 8:
-        data = source.read(struct.unpack(">Q", header)[0])
+    while len(header := sys.stdin.buffer.read(8)) == 8:
         _limit_time(seconds)
-        try:
-            picture = decode(data)
-        except Exception as error:  # whatever a decoder raises is a refusal
-            _refuse(answers, f"{type(error).__name__}: {error}" if str(error) else repr(error))
-        else:
-            _answer(answers, picture)
-        answers.flush()
+        _serve(struct.unpack(">Q", header)[0], sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _serve(length: int, source: BinaryIO, answers: BinaryIO) -> None:
+    """One file, one answer; a function, so that nothing of it outlives the answer."""
+    data = source.read(length)
+    try:
+        picture = decode(data)
+    except MemoryError:
+        _refuse(answers, TOO_LARGE, "out of memory")
+    except Exception as error:  # whatever a decoder raises is a refusal
+        _refuse(answers, UNREADABLE, f"{error}" or type(error).__name__)
+    else:
+        del data
+        _answer(answers, picture)
+    answers.flush()
 
 
 def decode(data: bytes) -> Any:
@@ -56,21 +68,21 @@ def decode(data: bytes) -> Any:
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MOST_SCANS:
         # Hundreds of progressive scans cost seconds each over and carry nothing.
         raise ValueError("too many scans")
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
-        picture.load()
-        profile = picture.info.get("icc_profile")
-        upright = _upright(picture)
+    picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+    picture.load()
+    turn = _TURNS.get(_orientation(picture))
+    profile = picture.info.get("icc_profile")
+    upright = picture if turn is None else picture.transpose(Image.Transpose(turn))
+    del picture  # fifty million pixels twice would not fit
     return _to_srgb(_to_eight_bits(upright), profile)
 
 
-def _upright(picture: Any) -> Any:
-    """EXIF orientation applied; broken EXIF turns nothing."""
-    from PIL import ImageOps
-
+def _orientation(picture: Any) -> int:
+    """The EXIF orientation, 1 to 8; broken EXIF turns nothing."""
     try:
-        return ImageOps.exif_transpose(picture)
+        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # hostile EXIF is no reason to refuse good pixels
-        return picture.copy()
+        return 1
 
 
 def _to_eight_bits(picture: Any) -> Any:
@@ -124,15 +136,15 @@ def _through_profile(picture: Any, profile: bytes | None) -> Any:
 def _answer(answers: BinaryIO, picture: Any) -> None:
     """Header and rows in bands, so that no second copy of the picture is held."""
     width, height = picture.size
-    answers.write(struct.pack(">BIIQ", 0, width, height, width * height * 3))
+    answers.write(struct.pack(">BIIQ", PICTURE, width, height, width * height * 3))
     for top in range(0, height, _BAND_ROWS):
         bottom = min(top + _BAND_ROWS, height)
         answers.write(picture.crop((0, top, width, bottom)).tobytes())
 
 
-def _refuse(answers: BinaryIO, reason: str) -> None:
+def _refuse(answers: BinaryIO, status: int, reason: str) -> None:
     text = reason.encode("utf-8", "replace")[:_LARGEST_REASON_BYTES]
-    answers.write(struct.pack(">BIIQ", 1, 0, 0, len(text)) + text)
+    answers.write(struct.pack(">BIIQ", status, 0, 0, len(text)) + text)
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -142,17 +142,12 @@ def _publish_pair(
     if record_part and os.path.lexists(record_path) and not _same(record_part, record_path):
         return False
     with _on_failure() as undo:
-        # Registered before the claim: an interrupt between the two must not leave a file.
-        undo.callback(_unlink_if_same, path, _identity(part))
-        if not _claim(part, path):
+        if not _claim_for_now(part, path, undo):
             return False
-        undo.callback(_unlink_if_same, path, _identity(path))
-        if record_part:
-            undo.callback(_unlink_if_same, record_path, _identity(record_part))
-            is_ours = _claim(record_part, record_path)
-            if not is_ours and not _same(record_part, record_path):
-                undo.close()
-                return False
+        is_pair = record_part is None or _claim_for_now(record_part, record_path, undo)
+        if not is_pair and record_part and not _same(record_part, record_path):
+            undo.close()
+            return False
         _sync_folder(path.parent)
         check(path)
     return True
@@ -204,6 +199,16 @@ def _claim(part: Path, path: Path) -> bool:
         if error.errno not in _NO_LINKS:
             raise
         return _claim_without_links(part, path)
+    return True
+
+
+def _claim_for_now(part: Path, path: Path, undo: contextlib.ExitStack) -> bool:
+    """A claim that `undo` takes back, by either of the identities it can have."""
+    # Registered before the claim: an interrupt between the two must not leave a file.
+    undo.callback(_unlink_if_same, path, _identity(part))
+    if not _claim(part, path):
+        return False
+    undo.callback(_unlink_if_same, path, _identity(path))
     return True
 
 

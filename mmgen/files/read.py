@@ -14,7 +14,7 @@ from typing import Any
 from mmgen import errors
 from mmgen.files import container, seal, xmp
 from mmgen.files.label import Label, produce_id
-from mmgen.files.read_picture import read_picture
+from mmgen.files.read_picture import PictureReader, read_picture
 from mmgen.values import ImageRecord, ImageRequest
 
 _LARGEST_JSON = 65_536
@@ -103,10 +103,11 @@ def read_packet(data: bytes) -> bytes | None:
     return next((packet for packet in packets if packet), None)
 
 
-def verify(path: Path | str) -> Verdict:
+def verify(path: Path | str, reader: PictureReader | None = None) -> Verdict:
     """Whether pixels, label and the record beside the picture still agree.
 
-    Any changed byte of a file that mmgen wrote is found. Raises `PictureMissing`.
+    Any changed byte of a file that mmgen wrote is found. `reader` saves the start
+    of a decoder where many files are asked for. Raises `PictureMissing`.
     """
     path = Path(path)
     data = _read(path)
@@ -114,7 +115,7 @@ def verify(path: Path | str) -> Verdict:
     record_path = path.with_name(path.name + ".json")
     if verdict.state is not State.INTACT or not record_path.is_file():
         return verdict
-    differs = _compare_record(record_path, path, data, verdict.label)
+    differs = _compare_record(read_record(record_path), path, data, verdict.label, reader)
     state = State.RECORD_MISMATCH if differs else State.INTACT
     return dataclasses.replace(verdict, state=state, differs=differs, has_record=True)
 
@@ -169,15 +170,18 @@ def identity_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _compare_record(
-    record_path: Path, path: Path, data: bytes, label: Label | None
+    record: ImageRecord | None,
+    path: Path,
+    data: bytes,
+    label: Label | None,
+    reader: PictureReader | None,
 ) -> tuple[str, ...]:
-    record = read_record(record_path)
     if record is None or label is None:
         return ("record.schema",)
     differs = []
     if record.file.get("sha256") != hashlib.sha256(data).hexdigest():
         differs.append("record.file")
-    if not _pixels_agree(record, path):
+    if not _pixels_agree(record, path, reader):
         differs.append("record.pixels")
     if record.label != label.to_dict():
         differs.append("record.label")
@@ -186,12 +190,15 @@ def _compare_record(
     return tuple(differs)
 
 
-def _pixels_agree(record: ImageRecord, path: Path) -> bool:
+def _pixels_agree(record: ImageRecord, path: Path, reader: PictureReader | None) -> bool:
     """Only PNG gives back the pixels that were hashed; lossy files are not asked."""
     if record.file.get("format") != "png":
         return True
-    pixels = read_picture(path).tobytes()
-    return hashlib.sha256(pixels).hexdigest() == record.pixels_sha256
+    try:
+        picture = reader.read(path) if reader else read_picture(path)
+    except errors.PictureError:
+        return False
+    return hashlib.sha256(picture.tobytes()).hexdigest() == record.pixels_sha256
 
 
 def _request_agrees(record: ImageRecord, label: Label) -> bool:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CHILD = Path(__file__).with_name("decode_child.py")
+_PICTURE, _UNREADABLE, _TOO_LARGE = 0, 1, 2
+"""The child's answers; written twice, because the child imports nothing of mmgen."""
 _HEADER = struct.Struct(">BIIQ")
 _NEEDED_ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 _PIPE_BYTES = 2**18
@@ -99,7 +101,10 @@ class PictureReader:
         if status is None:
             self.close()
             raise errors.PictureUnreadable(path=path, reason=body.decode())
-        if status != 0:
+        if status == _TOO_LARGE:
+            memory = f"{limits.PICTURE_DECODE_BYTES >> 20} MB"
+            raise errors.PictureTooLarge(path=path, got=f"> {memory} RAM", limit=memory)
+        if status != _PICTURE:
             raise errors.PictureUnreadable(path=path, reason=_plain(body))
         return Image.frombytes("RGB", (width, height), body)
 
@@ -178,12 +183,13 @@ def _checked(answer: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """A header that promises what it may; a child that was taken over may lie."""
     status, width, height, length = answer
     is_picture = (
-        status == 0
+        status == _PICTURE
         and width > 0
         and 0 < width * height <= limits.PICTURE_PIXELS
         and length == width * height * 3
     )
-    if not is_picture and not (status == 1 and 0 < length <= _LARGEST_REASON_BYTES):
+    is_refusal = status in (_UNREADABLE, _TOO_LARGE) and 0 < length <= _LARGEST_REASON_BYTES
+    if not is_picture and not is_refusal:
         raise EOFError
     return answer
 

@@ -149,11 +149,13 @@ def _pieces(text: str, face: ImageFont.FreeTypeFont, width_px: int) -> list[str]
 
 
 def _visible(text: str) -> str:
-    """One line without the characters that have no shape of their own."""
+    """One line without emoji and all else that the font has no shape for."""
+    without_shape = ("Cc", "Cf", "Cs", "Mn", "Cn")
     kept = (
         " " if letter.isspace() else letter
         for letter in unicodedata.normalize("NFC", text)
-        if letter.isspace() or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Mn", "Cn")
+        if letter.isspace() or unicodedata.category(letter) not in without_shape
+        if not (ord(letter) > 0xFFFF and unicodedata.category(letter) in ("So", "Sk"))
     )
     return re.sub(" +", " ", "".join(kept)).strip()
 

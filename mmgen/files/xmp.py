@@ -18,6 +18,9 @@ NAMESPACE = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 PREFIX = "TC260"
 PROPERTY = "AIGC"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_PLAIN_TAG = re.compile(rb"<[^\s<>/\"':]+:AIGC\s*>")
+_CLOSING_TAG = re.compile(rb"</[^\s<>]+:AIGC\s*>")
+_END_OF_RDF = re.compile(rb"</([^\s<>]+:)?RDF\s*>")
 LARGEST_PACKET_BYTES = 2**20
 _DESCRIPTION = (
     '<rdf:Description xmlns:rdf="{rdf}" rdf:about="" xmlns:{prefix}="{namespace}">'
@@ -56,8 +59,12 @@ def update_packet(packet: bytes, label: Label) -> bytes:
     scan = _scan(packet)
     if scan.end_of_rdf is None:
         raise BadPacket("no rdf:RDF element")
-    edits = [(found.start, found.stop, b"") for found in scan.properties]
-    edits.append((scan.end_of_rdf, scan.end_of_rdf, _description(label).encode()))
+    kept = next((found for found in scan.properties if found.content), None)
+    edits = [(found.start, found.stop, b"") for found in scan.properties if found is not kept]
+    if kept and kept.content:
+        edits.append((*kept.content, escape(label.to_json()).encode()))
+    else:
+        edits.append((scan.end_of_rdf, scan.end_of_rdf, _description(label).encode()))
     for start, stop, text in sorted(edits, reverse=True):
         packet = packet[:start] + text + packet[stop:]
     if read_properties(packet) != [label.to_json()]:
@@ -76,6 +83,8 @@ class _Property:
     start: int
     stop: int
     value: str
+    content: tuple[int, int] | None = None
+    """Where the text of a plain element stands, so that it can be replaced alone."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -113,10 +122,20 @@ def _scan(packet: bytes) -> _Scan:
         nonlocal open_text
         at = parser.CurrentByteIndex
         if open_text is not None and _names(name, NAMESPACE, PROPERTY):
-            stop = packet.index(b">", at) + 1
-            scan.properties.append(_Property(start=open_at, stop=stop, value="".join(open_text)))
+            closing = _CLOSING_TAG.match(packet, at)
+            # For <a:AIGC/> expat already stands behind the tag.
+            stop = closing.end() if closing else at
+            tag = _PLAIN_TAG.match(packet, open_at)
+            scan.properties.append(
+                _Property(
+                    start=open_at,
+                    stop=stop,
+                    value="".join(open_text),
+                    content=(tag.end(), at) if tag and closing else None,
+                )
+            )
             open_text = None
-        elif _names(name, RDF, "RDF") and packet.startswith(b"</", at):
+        elif _names(name, RDF, "RDF") and _END_OF_RDF.match(packet, at):
             scan.end_of_rdf = at
 
     def text(data: str) -> None:
