@@ -26,6 +26,7 @@ class AutoencoderConfig:
 
     loop: LoopConfig
     latent_channels: int = 8
+    widths: tuple[int, ...] = (32, 64, 160)
     crop_px: int = 128
     edge_weight: float = 1.0
     colour_weight: float = 1.0
@@ -70,7 +71,9 @@ class AutoencoderTask:
         self.pixels, self.boxes = pixels, torch.from_numpy(boxes)
         self.held_out = held_out
         self.num_rows = len(pixels)
-        self.model = model or GarmentAutoencoder(latent_channels=config.latent_channels)
+        self.model = model or GarmentAutoencoder(
+            latent_channels=config.latent_channels, widths=config.widths
+        )
         self.model.to(memory_format=torch.channels_last)
 
     def _crops(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.autoencoder import AutoencoderConfig
 from training.loop import LoopConfig
+from training.towers import TowersConfig
 
 
 def autoencoder_v0() -> AutoencoderConfig:
@@ -27,8 +28,37 @@ def autoencoder_tiny() -> AutoencoderConfig:
     return AutoencoderConfig(
         loop=LoopConfig(steps=4, batch_size=2, learning_rate=1e-3, log_every=1, sample_every=4),
         latent_channels=4,
+        widths=(8, 16, 16),
         crop_px=32,
     )
 
 
+def towers_v0() -> TowersConfig:
+    """Two CPU cores, about half an hour: the first weights."""
+    return TowersConfig(
+        loop=LoopConfig(
+            steps=520,
+            batch_size=256,
+            learning_rate=1e-3,
+            warmup_steps=50,
+            decay_fraction=0.8,
+            weight_decay=0.05,
+            log_every=10,
+            sample_every=130,
+            seed=2,
+        )
+    )
+
+
+def towers_tiny() -> TowersConfig:
+    """A few seconds."""
+    return TowersConfig(
+        loop=LoopConfig(steps=4, batch_size=4, learning_rate=1e-3, log_every=1, sample_every=4),
+        hidden_size=32,
+        text_layers=1,
+        widths=(8, 8, 16, 16),
+    )
+
+
 AUTOENCODER = {"v0": autoencoder_v0, "tiny": autoencoder_tiny}
+TOWERS = {"v0": towers_v0, "tiny": towers_tiny}

@@ -1,28 +1,32 @@
-"""Configuration -> objects -> the loop: one function a stage of training."""
+"""Configuration -> objects -> the loop: one function a stage of training.
+
+Each writes its result into `run/export` in the folder names of the embedded
+model, beside its checkpoints, sample sheets and TensorBoard events.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from transformers import PreTrainedTokenizerFast
 
+from mmgen.devices import choose_device, choose_dtype
 from mmgen.pixels.autoencoder import GarmentAutoencoder
-from training import autoencoder
+from mmgen.retrieval.towers import ImageEncoder
+from mmgen.text.encoder import TextEncoder
+from mmgen.text.normalize import normalize
+from mmgen.text.tokenizer import build_tokenizer
+from training import autoencoder, towers
+from training.captions import PromptComposer
 from training.dataset import pack, read_rows
 from training.loop import LoopConfig, train
 
 OnLog = Callable[[int, Mapping[str, float]], None]
-
-
-def make_accelerator(run: Path) -> Accelerator:
-    """bfloat16 where the device multiplies it; TensorBoard events under `run`."""
-    run.mkdir(parents=True, exist_ok=True)
-    is_cpu = not torch.cuda.is_available()
-    precision = "bf16" if not is_cpu or torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
-    accelerator = Accelerator(mixed_precision=precision, cpu=is_cpu, project_dir=run)
-    return accelerator
 
 
 def train_autoencoder(
@@ -34,25 +38,108 @@ def train_autoencoder(
     init_from: Path | None = None,
     on_log: OnLog | None = None,
 ) -> int:
-    """Photographs in `data` -> `run/export/vae`; returns the steps done."""
-    accelerator = make_accelerator(run)
-    pixels, boxes = pack(data, read_rows(data, "train"), run.parent / "packed")
-    held_out = pack(data, read_rows(data, "validation"), run.parent / "packed")
+    """Photographs in `data` -> `run/export/vae`; returns the steps done.
+
+    `init_from`: a folder that holds `vae/` to start from.
+    """
+    pixels, boxes = pack(data, read_rows(data, "train"), packed_folder(run))
+    held_out = pack(data, read_rows(data, "validation"), packed_folder(run))
     model = GarmentAutoencoder.from_pretrained(init_from / "vae") if init_from else None
     task = autoencoder.AutoencoderTask(config, pixels, boxes, held_out, model)
-    return _run(task, config.loop, run, accelerator, resume, on_log, lambda model, folder: (
+
+    def export(model: Any, folder: Path) -> None:
         autoencoder.export(model, folder, pixels)
-    ))
+
+    return _run(task, config.loop, run, resume, export, on_log)
 
 
-def _run(task, loop: LoopConfig, run, accelerator, resume, on_log, export) -> int:
-    return train(
-        task,
-        loop,
-        run,
-        accelerator,
-        resume=resume,
-        sample=task.sample,
-        export=export,
-        on_log=on_log,
+def train_towers(
+    config: towers.TowersConfig,
+    data: Path,
+    run: Path,
+    *,
+    resume: bool = False,
+    init_from: Path | None = None,
+    on_log: OnLog | None = None,
+) -> int:
+    """Photographs and captions in `data` -> `run/export/{tokenizer,text_encoder,image_encoder}`.
+
+    `init_from`: a folder that holds these three to start from; its tokenizer stays.
+    """
+    rows, held_out_rows = read_rows(data, "train"), read_rows(data, "validation")
+    size = {"height": config.image_height, "width": config.image_width}
+    pixels, _ = pack(data, rows, packed_folder(run), **size)
+    held_out, _ = pack(data, held_out_rows, packed_folder(run), **size)
+    if init_from:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(init_from / "tokenizer")
+        encoders = (
+            TextEncoder.from_pretrained(init_from / "text_encoder"),
+            ImageEncoder.from_pretrained(init_from / "image_encoder"),
+        )
+    else:
+        tokenizer = build_tokenizer(_texts(rows))
+        encoders = None
+    task = towers.TowersTask(config, tokenizer, rows, pixels, (held_out_rows, held_out), encoders)
+
+    def export(model: Any, folder: Path) -> None:
+        towers.export(model, tokenizer, folder)
+
+    return _run(task, config.loop, run, resume, export, on_log)
+
+
+def _texts(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Captions, and composed prompts enough that every synonym's characters are met."""
+    composer, rng = PromptComposer(rows), random.Random(0)
+    for index, row in enumerate(rows):
+        yield normalize(row["caption"])
+        yield from (composer.compose(index, rng) for _ in range(8))
+
+
+def packed_folder(run: Path) -> Path:
+    """Decoded pictures are shared by the runs of one folder."""
+    return run.parent / "packed"
+
+
+def make_accelerator(run: Path) -> Accelerator:
+    """On the GPU where there is one, in bfloat16 where it multiplies it; TensorBoard in `run`."""
+    run.mkdir(parents=True, exist_ok=True)
+    device = choose_device("auto")
+    precision = "bf16" if choose_dtype(device) == torch.bfloat16 else "no"
+    accelerator = Accelerator(
+        mixed_precision=precision,
+        cpu=device.type == "cpu",
+        project_dir=run,
+        log_with="tensorboard" if _has_tensorboard() else None,
     )
+    accelerator.init_trackers("tensorboard")
+    return accelerator
+
+
+def _has_tensorboard() -> bool:
+    from accelerate.utils import is_tensorboard_available
+
+    return bool(is_tensorboard_available())
+
+
+def _run(
+    task: Any,
+    loop: LoopConfig,
+    run: Path,
+    resume: bool,
+    export: Callable[[Any, Path], None],
+    on_log: OnLog | None,
+) -> int:
+    accelerator = make_accelerator(run)
+    try:
+        return train(
+            task,
+            loop,
+            run,
+            accelerator,
+            resume=resume,
+            sample=getattr(task, "sample", None),
+            export=export,
+            on_log=on_log,
+        )
+    finally:
+        accelerator.end_training()

@@ -35,6 +35,9 @@ class TowersConfig:
     text_layers: int = 4
     widths: tuple[int, ...] = (32, 64, 128, 256)
     blocks: tuple[int, ...] = (0, 1, 1, 2)
+    image_height: int = 128
+    """Pixels that the image tower sees."""
+    image_width: int = 96
     unknown_rate: float = 0.03
     """Part of the characters hidden from the text encoder, so that [UNK] is learnt."""
     attribute_weight: float = 0.3
