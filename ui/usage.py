@@ -68,7 +68,8 @@ def translate(error: TyperException) -> UsageProblem:
         return NoSuchOption(name=getattr(error, "option_name", "?"), advice=advice)
     if kind == "MissingParameter":
         parameter: Any = getattr(error, "param", None)
-        name = parameter.opts[-1] if parameter.opts[-1].startswith("-") else parameter.name.upper()
+        is_option = parameter.param_type_name == "option"
+        name = parameter.opts[-1] if is_option else parameter.metavar
         return MissingArgument(name=name, help=help_command)
     if kind == "BadOptionUsage":
         is_missing = "require" in error.message

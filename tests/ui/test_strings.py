@@ -77,7 +77,7 @@ def test_the_interface_has_the_same_keys_and_placeholders_in_both_languages():
 def test_every_key_that_is_used_exists_and_every_key_is_used():
     files = [path for path in (ROOT / "ui").glob("*.py") if not path.stem.startswith("strings_")]
     source = "".join(path.read_text(encoding="utf-8") for path in files)
-    used = set(re.findall(r'(?:say\(|help=|")"?([a-z_]+(?:\.[a-z_]+)?)"', source))
+    used = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_]+)?)["']""", source))
     keys = strings_zh.INTERFACE.keys()
     computed = {key for key in keys if key.startswith("verify.")}
     assert keys - computed <= used
