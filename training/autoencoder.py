@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgen.pixels.autoencoder import GarmentAutoencoder
+from training.export import shipped_copy
 from training.loop import LoopConfig
 
 
@@ -157,8 +158,5 @@ def export(model: GarmentAutoencoder, folder: Path, pixels: np.ndarray) -> None:
     """Write `folder/vae` in bfloat16 with the statistics of its latents in the config."""
     mean, std = measure_latents(model.eval(), pixels)
     rounded = [[round(v, 5) for v in values] for values in (mean, std)]
-    copy = GarmentAutoencoder.from_config(
-        {**model.config, "latents_mean": rounded[0], "latents_std": rounded[1]}
-    )
-    copy.load_state_dict(model.state_dict())
-    copy.to(torch.bfloat16).save_pretrained(folder / "vae")
+    shipped = shipped_copy(model, latents_mean=rounded[0], latents_std=rounded[1])
+    shipped.save_pretrained(folder / "vae")

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from mmgen.errors import FileUnreadable, TrainingDataBroken, TrainingDataMissing
-from mmgen.pixels.fit import fit
+from mmgen.framing import fit
 
 def read_rows(folder: Path, split: str | None = None) -> list[dict[str, Any]]:
     """Rows of `metadata.jsonl`, of one split ("train", "validation") or all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.autoencoder import AutoencoderConfig
+from training.diffusion import DiffusionConfig
 from training.loop import LoopConfig
 from training.towers import TowersConfig
 
@@ -60,5 +61,44 @@ def towers_tiny() -> TowersConfig:
     )
 
 
+def diffusion_v0() -> DiffusionConfig:
+    """Two CPU cores, about an hour: the first weights, 48 tokens a picture."""
+    return DiffusionConfig(
+        loop=LoopConfig(
+            steps=1_200,
+            batch_size=128,
+            learning_rate=8e-4,
+            betas=(0.9, 0.98),
+            decay_fraction=0.3,
+            ema_decay=0.998,
+            log_every=10,
+            sample_every=300,
+            seed=3,
+        ),
+        patch_size=4,
+    )
+
+
+def diffusion_tiny() -> DiffusionConfig:
+    """A few seconds."""
+    return DiffusionConfig(
+        loop=LoopConfig(
+            steps=4,
+            batch_size=4,
+            learning_rate=1e-3,
+            ema_decay=0.9,
+            log_every=1,
+            sample_every=4,
+        ),
+        patch_size=8,
+        width=32,
+        num_layers=2,
+        num_heads=2,
+        neighbours=4,
+        sheet_steps=2,
+    )
+
+
 AUTOENCODER = {"v0": autoencoder_v0, "tiny": autoencoder_tiny}
 TOWERS = {"v0": towers_v0, "tiny": towers_tiny}
+DIFFUSION = {"v0": diffusion_v0, "tiny": diffusion_tiny}

@@ -15,15 +15,18 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedTokenizerFast
 
+from mmgen.assets import asset_path
 from mmgen.devices import choose_device, choose_dtype
+from mmgen.latents.transformer import GarmentTransformer2DModel
 from mmgen.pixels.autoencoder import GarmentAutoencoder
 from mmgen.retrieval.towers import ImageEncoder
 from mmgen.text.encoder import TextEncoder
 from mmgen.text.normalize import normalize
 from mmgen.text.tokenizer import build_tokenizer
-from training import autoencoder, towers
+from training import autoencoder, diffusion, towers
 from training.captions import PromptComposer
 from training.dataset import pack, read_rows
+from training.latent_cache import cached_grids, cached_latents, cached_vectors
 from training.loop import LoopConfig, train
 
 OnLog = Callable[[int, Mapping[str, float]], None]
@@ -85,6 +88,58 @@ def train_towers(
         towers.export(model, tokenizer, folder)
 
     return _run(task, config.loop, run, resume, export, on_log)
+
+
+def train_diffusion(
+    config: diffusion.DiffusionConfig,
+    data: Path,
+    run: Path,
+    *,
+    components: Path | None = None,
+    resume: bool = False,
+    init_from: Path | None = None,
+    on_log: OnLog | None = None,
+) -> int:
+    """Photographs, captions and the frozen parts -> `run/export`, a whole model folder.
+
+    `components`: a folder with `vae`, `text_encoder`, `tokenizer` and
+    `image_encoder`; by default the shipped model's. `init_from`: a folder that
+    holds a `transformer` to start from.
+    """
+    parts = components or asset_path("models/embedded")
+    frozen = diffusion.Frozen(
+        vae=GarmentAutoencoder.from_pretrained(parts / "vae"),
+        text_encoder=TextEncoder.from_pretrained(parts / "text_encoder"),
+        tokenizer=PreTrainedTokenizerFast.from_pretrained(parts / "tokenizer"),
+        image_encoder=ImageEncoder.from_pretrained(parts / "image_encoder"),
+    )
+    device = choose_device("auto")
+    seen = [_look_at(frozen, data, split, run, device) for split in ("train", "validation")]
+    model = None
+    if init_from:
+        model = GarmentTransformer2DModel.from_pretrained(init_from / "transformer")
+    task = diffusion.DiffusionTask(config, frozen, seen[0], seen[1], model, device)
+
+    def export(model: Any, folder: Path) -> None:
+        diffusion.export(task, model, folder)
+
+    return _run(task, config.loop, run, resume, export, on_log)
+
+
+def _look_at(
+    frozen: diffusion.Frozen, data: Path, split: str, run: Path, device: torch.device
+) -> diffusion.Photographs:
+    rows, cache = read_rows(data, split), packed_folder(run)
+    pixels, boxes = pack(data, rows, cache)
+    size = frozen.image_encoder.config
+    small, _ = pack(data, rows, cache, height=size.image_height, width=size.image_width)
+    return diffusion.Photographs(
+        rows=rows,
+        latents=cached_latents(frozen.vae, pixels, cache, device),
+        boxes=boxes,
+        grids=cached_grids(frozen.image_encoder, small, cache, device),
+        vectors=cached_vectors(frozen.image_encoder, small, cache, device),
+    )
 
 
 def _texts(rows: list[dict[str, Any]]) -> Iterator[str]:

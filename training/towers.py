@@ -23,6 +23,7 @@ from mmgen.retrieval.towers import ImageEncoder
 from mmgen.text.encoder import TextEncoder
 from mmgen.text.normalize import normalize
 from training.captions import PromptComposer
+from training.export import shipped_copy
 from training.loop import LoopConfig
 
 
@@ -215,7 +216,4 @@ def export(model: Towers, tokenizer: Any, folder: Path) -> None:
     """Write `folder/{tokenizer,text_encoder,image_encoder}` in bfloat16."""
     tokenizer.save_pretrained(folder / "tokenizer")
     for name in ("text_encoder", "image_encoder"):
-        encoder = getattr(model, name)
-        copy = type(encoder).from_config(encoder.config)
-        copy.load_state_dict(encoder.state_dict())
-        copy.to(torch.bfloat16).save_pretrained(folder / name)
+        shipped_copy(getattr(model, name)).save_pretrained(folder / name)

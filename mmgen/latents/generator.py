@@ -1,0 +1,153 @@
+"""Requests -> pixels: the embedded model behind the `Generator` protocol."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mmgen.errors import Cancelled
+from mmgen.framing import fit
+from mmgen.latents.pipeline import GarmentPipeline
+from mmgen.seeds import generator_for
+from mmgen.values import ImageRequest, OnStep, Step
+
+ReadPicture = Callable[[Path], Image.Image]
+
+
+class GarmentGenerator:
+    """Implements `mmgen.values.Generator` with a `GarmentPipeline`.
+
+    A picture's bytes do not depend on its neighbours: every call of the model
+    has the same shape, `micro_batch` pictures, filled up where fewer are asked
+    for. On a CPU that is one picture, its guided pair.
+    """
+
+    def __init__(
+        self,
+        pipeline: GarmentPipeline,
+        *,
+        id: str,  # noqa: A002 - the protocol's word
+        sha256: str,
+        licence: str,
+        normalize: Callable[[str], str],
+        read_picture: ReadPicture,
+        micro_batch: int | None = None,
+    ) -> None:
+        """`normalize` brings prompts into the spelling of the captions."""
+        self.pipeline = pipeline
+        self.id, self.sha256, self.licence = id, sha256, licence
+        on_cpu = pipeline.transformer.device.type == "cpu"
+        self.micro_batch = micro_batch or (1 if on_cpu else 4)
+        self._normalize = normalize
+        self._read_picture = read_picture
+
+    def generate(
+        self,
+        requests: Sequence[ImageRequest],
+        pictures: Mapping[str, Path],
+        on_step: OnStep | None = None,
+    ) -> list[np.ndarray]:
+        """One uint8 (H, W, 3) array a request, in their order.
+
+        The model draws its own size; another one asked for is made of that by
+        scaling and padding, never stretching. Steps count through all groups.
+        Raises `Cancelled` when `on_step` returns False, and `PictureError`
+        when a reference cannot be read.
+        """
+        groups = list(_groups(requests, self.micro_batch))
+        total = sum(group[0].num_inference_steps for group in groups)
+        read = functools.cache(lambda sha256: self._read_picture(pictures[sha256]))
+        arrays: list[np.ndarray] = []
+        steps_before = 0
+        for group in groups:
+            arrays += self._draw(group, read, len(arrays), len(requests), steps_before, total, on_step)
+            steps_before += group[0].num_inference_steps
+        return arrays
+
+    def _draw(
+        self,
+        group: list[ImageRequest],
+        read: Callable[[str], Image.Image],
+        done: int,
+        wanted: int,
+        steps_before: int,
+        total: int,
+        on_step: OnStep | None,
+    ) -> list[np.ndarray]:
+        filled = group + [group[-1]] * (self.micro_batch - len(group))
+        first = group[0]
+
+        def after(pipe: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            latents = tensors["latents"][: len(group)]
+
+            def preview() -> list[Image.Image]:
+                return list(pipe._finish(latents, "pil"))
+
+            step = Step(index=steps_before + index + 1, of=total, preview=preview)
+            if on_step is not None and not on_step(step):
+                pipe._interrupt = True
+                raise Cancelled(done=done, total=wanted)
+            return tensors
+
+        made = self.pipeline(
+            [self._normalize(request.prompt) for request in filled],
+            negative_prompt=[self._normalize(request.negative_prompt) for request in filled],
+            num_inference_steps=first.num_inference_steps,
+            guidance_scale=first.guidance_scale,
+            references=[[read(sha256) for sha256, _ in r.references] for r in filled],
+            reference_weights=[[weight for _, weight in r.references] for r in filled],
+            generator=[generator_for(request.seed) for request in filled],
+            output_type="np",
+            callback_on_step_end=after,
+        ).images
+        return [self._to_size(made[i], request) for i, request in enumerate(group)]
+
+    def _to_size(self, pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
+        if pixels.shape[:2] == (request.height, request.width):
+            return pixels
+        return fit(Image.fromarray(pixels), request.height, request.width)[0]
+
+    def size_steps(self, request: ImageRequest) -> dict[str, Any] | None:
+        """How the asked size came about, for the record; None where it was drawn."""
+        drawn = self.pipeline.default_size
+        if drawn == (request.height, request.width):
+            return None
+        return {"drawn": list(drawn), "steps": ["lanczos", "crop or pad"]}
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """device, dtype, attention and micro_batch, for the record."""
+        transformer = self.pipeline.transformer
+        backend = transformer.blocks[0].attn1.processor._attention_backend
+        return {
+            "device": transformer.device.type,
+            "dtype": str(transformer.dtype).removeprefix("torch."),
+            "attention": getattr(backend, "value", None) or "native",
+            "micro_batch": self.micro_batch,
+        }
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> None:
+        """Move the model; the micro-batch shape stays what it was."""
+        self.pipeline.to(device, dtype) if dtype else self.pipeline.to(device)
+
+
+def _groups(requests: Sequence[ImageRequest], size: int) -> list[list[ImageRequest]]:
+    """Neighbours that one call can draw together: same steps and guidance, at most `size`."""
+    groups: list[list[ImageRequest]] = []
+    for request in requests:
+        last = groups[-1] if groups else None
+        if last and len(last) < size and _shape(last[0]) == _shape(request):
+            last.append(request)
+        else:
+            groups.append([request])
+    return groups
+
+
+def _shape(request: ImageRequest) -> tuple[int, float]:
+    return request.num_inference_steps, request.guidance_scale
