@@ -23,7 +23,7 @@ def fit(picture: Image.Image, height: int, width: int) -> tuple[np.ndarray, np.n
     scales = (height / picture.height, width / picture.width)
     scale = max(scales) if is_near else min(scales)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+    pixels = np.array(picture.resize(size, Image.Resampling.LANCZOS))
     top, left = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
     if is_near:
         pixels = pixels[-top:, -left:][:height, :width]

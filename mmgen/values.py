@@ -129,9 +129,7 @@ class ImageRequest:
         _check_weighted("adapters", self.adapters)
         _check_weighted("references", self.references)
         if len(self.references) > limits.NUM_REFERENCES:
-            raise errors.TooManyReferences(
-                got=len(self.references), limit=limits.NUM_REFERENCES
-            )
+            raise errors.TooManyReferences(got=len(self.references), limit=limits.NUM_REFERENCES)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: tuples become lists."""
@@ -209,6 +207,8 @@ class Step:
     index: int
     """Steps done, 1 to `of`."""
     of: int
+    timestep: float | None = None
+    """The scheduler's time of this step, for models that have one."""
     preview: Callable[[], list[Image]] | None = None
     """Decodes what is there; called only by who wants to see it."""
 
@@ -225,6 +225,19 @@ class Generator(Protocol):
     sha256: str
     licence: str
     micro_batch: int
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """device, dtype, attention and micro_batch, for the record."""
+        ...
+
+    def advise(self, request: ImageRequest) -> list[errors.MmgenWarning]:
+        """What the user should know before `request` is drawn; often nothing."""
+        ...
+
+    def checks(self, request: ImageRequest) -> Mapping[str, Any] | None:
+        """What the record says of how `request` was met, such as its size; often None."""
+        ...
 
     def generate(
         self,

@@ -21,6 +21,7 @@ from PIL import Image
 from mmgen.errors import FileUnreadable, TrainingDataBroken, TrainingDataMissing
 from mmgen.framing import fit
 
+
 def read_rows(folder: Path, split: str | None = None) -> list[dict[str, Any]]:
     """Rows of `metadata.jsonl`, of one split ("train", "validation") or all."""
     path = folder / "metadata.jsonl"

@@ -7,16 +7,13 @@ sku-001-1.png             the id and a number, where there are several pictures
 
 from __future__ import annotations
 
-import re
-
-_MOST_CHARACTERS = 20
+from mmgen.files.names import picture_name
 
 
 def names_of(prompt: str, key: str | None, seeds: list[int]) -> list[str]:
     """One name for each seed, without extension; the writer makes it safe for disks."""
     if key is None:
-        words = re.sub(r"[\W_]+", "-", prompt).strip("-")[:_MOST_CHARACTERS].strip("-")
-        return [f"{words}-{seed}" if words else str(seed) for seed in seeds]
+        return [picture_name(prompt, seed) for seed in seeds]
     if len(seeds) == 1:
         return [key]
     return [f"{key}-{number}" for number in range(1, len(seeds) + 1)]

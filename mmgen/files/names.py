@@ -14,6 +14,13 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?"
 _OUR_SUFFIX = re.compile(r"~[0-9a-f]{8}$")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _EMPTY = "picture"
+_WORD_CHARACTERS = 20
+
+
+def picture_name(prompt: str, seed: int) -> str:
+    """The beginning of the prompt and the seed, without extension: 藏青色羊毛大衣-7."""
+    words = re.sub(r"[\W_]+", "-", prompt).strip("-")[:_WORD_CHARACTERS].strip("-")
+    return f"{words}-{seed}" if words else str(seed)
 
 
 def safe_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,25 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmgen.errors import Cancelled
+from mmgen.errors import Cancelled, EmptyPrompt, MmgenWarning, NotAGarment, PromptTruncated
 from mmgen.framing import fit
 from mmgen.latents.pipeline import GarmentPipeline
 from mmgen.seeds import generator_for
-from mmgen.values import ImageRequest, OnStep, Step
+from mmgen.values import EXAMPLE_PROMPT, ImageRequest, OnStep, Step
 
-ReadPicture = Callable[[Path], Image.Image]
+CLOTHES_SIMILARITY = 0.5
+"""Cosine to the nearest garment word below which a prompt is about something else."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Language:
+    """How prompts are read; given by the text stage."""
+
+    normalize: Callable[[str], str]
+    """A prompt as typed -> the spelling of the captions."""
+    names_a_garment: Callable[[str], bool]
+    garment_words: Sequence[str]
+    """Normalised; what the model can draw, one word a kind."""
 
 
 class GarmentGenerator:
@@ -35,16 +48,15 @@ class GarmentGenerator:
         id: str,  # noqa: A002 - the protocol's word
         sha256: str,
         licence: str,
-        normalize: Callable[[str], str],
-        read_picture: ReadPicture,
+        language: Language,
+        read_picture: Callable[[Path], Image.Image],
         micro_batch: int | None = None,
     ) -> None:
-        """`normalize` brings prompts into the spelling of the captions."""
         self.pipeline = pipeline
         self.id, self.sha256, self.licence = id, sha256, licence
         on_cpu = pipeline.transformer.device.type == "cpu"
         self.micro_batch = micro_batch or (1 if on_cpu else 4)
-        self._normalize = normalize
+        self._language = language
         self._read_picture = read_picture
 
     def generate(
@@ -64,61 +76,68 @@ class GarmentGenerator:
         total = sum(group[0].num_inference_steps for group in groups)
         read = functools.cache(lambda sha256: self._read_picture(pictures[sha256]))
         arrays: list[np.ndarray] = []
-        steps_before = 0
+        before = 0
         for group in groups:
-            arrays += self._draw(group, read, len(arrays), len(requests), steps_before, total, on_step)
-            steps_before += group[0].num_inference_steps
+            watch = _Watch(on_step, done=len(arrays), of=len(requests), before=before, total=total)
+            arrays += self._draw(group, read, watch)
+            before += group[0].num_inference_steps
         return arrays
 
     def _draw(
-        self,
-        group: list[ImageRequest],
-        read: Callable[[str], Image.Image],
-        done: int,
-        wanted: int,
-        steps_before: int,
-        total: int,
-        on_step: OnStep | None,
+        self, group: list[ImageRequest], read: Callable[[str], Image.Image], watch: _Watch
     ) -> list[np.ndarray]:
         filled = group + [group[-1]] * (self.micro_batch - len(group))
         first = group[0]
-
-        def after(pipe: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            latents = tensors["latents"][: len(group)]
-
-            def preview() -> list[Image.Image]:
-                return list(pipe._finish(latents, "pil"))
-
-            step = Step(index=steps_before + index + 1, of=total, preview=preview)
-            if on_step is not None and not on_step(step):
-                pipe._interrupt = True
-                raise Cancelled(done=done, total=wanted)
-            return tensors
-
-        made = self.pipeline(
-            [self._normalize(request.prompt) for request in filled],
-            negative_prompt=[self._normalize(request.negative_prompt) for request in filled],
+        read_prompt = self._language.normalize
+        made: Any = self.pipeline(
+            [read_prompt(request.prompt) for request in filled],
+            negative_prompt=[
+                self._language.normalize(request.negative_prompt) for request in filled
+            ],
             num_inference_steps=first.num_inference_steps,
             guidance_scale=first.guidance_scale,
             references=[[read(sha256) for sha256, _ in r.references] for r in filled],
             reference_weights=[[weight for _, weight in r.references] for r in filled],
             generator=[generator_for(request.seed) for request in filled],
             output_type="np",
-            callback_on_step_end=after,
-        ).images
-        return [self._to_size(made[i], request) for i, request in enumerate(group)]
+            callback_on_step_end=watch,
+        )
+        return [self._to_size(made.images[i], request) for i, request in enumerate(group)]
 
     def _to_size(self, pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
         if pixels.shape[:2] == (request.height, request.width):
             return pixels
         return fit(Image.fromarray(pixels), request.height, request.width)[0]
 
-    def size_steps(self, request: ImageRequest) -> dict[str, Any] | None:
-        """How the asked size came about, for the record; None where it was drawn."""
+    def checks(self, request: ImageRequest) -> dict[str, Any] | None:
+        """How a size that the model does not draw came about; None where it drew it."""
         drawn = self.pipeline.default_size
         if drawn == (request.height, request.width):
             return None
-        return {"drawn": list(drawn), "steps": ["lanczos", "crop or pad"]}
+        return {"size": {"drawn": list(drawn), "steps": ["lanczos", "crop or pad"]}}
+
+    def advise(self, request: ImageRequest) -> list[MmgenWarning]:
+        """Warnings of words that are not read, and of a prompt that names no garment.
+
+        Raises `EmptyPrompt` where normalising leaves nothing to read.
+        """
+        text = self._language.normalize(request.prompt)
+        if not text:
+            raise EmptyPrompt(example=EXAMPLE_PROMPT)
+        advice: list[MmgenWarning] = []
+        readable = self.pipeline.tokenizer.model_max_length - 1
+        if len(text) > readable:
+            advice.append(PromptTruncated(limit=readable, rest=text[readable:]))
+        if not self._language.names_a_garment(request.prompt) and not self._is_near_clothes(text):
+            advice.append(NotAGarment(prompt=request.prompt[:40]))
+        return advice
+
+    def _is_near_clothes(self, text: str) -> bool:
+        """Whether the towers put `text` near some kind of garment."""
+        with torch.inference_mode():
+            _, _, vectors = self.pipeline.encode_prompt([text, *self._language.garment_words])
+        unit = torch.nn.functional.normalize(vectors.float(), dim=1)
+        return bool((unit[1:] @ unit[0]).max() >= CLOTHES_SIMILARITY)
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -151,3 +170,30 @@ def _groups(requests: Sequence[ImageRequest], size: int) -> list[list[ImageReque
 
 def _shape(request: ImageRequest) -> tuple[int, float]:
     return request.num_inference_steps, request.guidance_scale
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Watch:
+    """diffusers' step callback -> `OnStep`, counting on from the groups before."""
+
+    on_step: OnStep | None
+    done: int
+    of: int
+    """Pictures finished, of all."""
+    before: int
+    total: int
+    """Steps of the groups before, of all."""
+
+    def __call__(
+        self, pipeline: Any, index: int, timestep: Any, tensors: dict[str, Any]
+    ) -> dict[str, Any]:
+        latents = tensors["latents"]
+        step = Step(
+            index=self.before + index + 1,
+            of=self.total,
+            timestep=float(timestep),
+            preview=lambda: list(pipeline.finish(latents, "pil")),
+        )
+        if self.on_step is not None and not self.on_step(step):
+            raise Cancelled(done=self.done, total=self.of)
+        return tensors

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ LATENT_SCALE = 8
 
 
 @dataclasses.dataclass
-class GarmentPipelineOutput(BaseOutput):  # type: ignore[misc]
+class GarmentPipelineOutput(BaseOutput):
     """What `GarmentPipeline` gives."""
 
     images: list[Image.Image] | np.ndarray | Tensor
@@ -35,7 +35,7 @@ class GarmentPipelineOutput(BaseOutput):  # type: ignore[misc]
     "latent" (B, C, h, w), normalised."""
 
 
-class GarmentPipeline(DiffusionPipeline):  # type: ignore[misc]
+class GarmentPipeline(DiffusionPipeline):
     """Text and references -> pictures of clothes.
 
     Components, each a folder of the model: `vae` (GarmentAutoencoder),
@@ -44,7 +44,7 @@ class GarmentPipeline(DiffusionPipeline):  # type: ignore[misc]
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->transformer->vae"
-    _callback_tensor_inputs = ["latents"]
+    _callback_tensor_inputs: ClassVar = ["latents"]
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class GarmentPipeline(DiffusionPipeline):  # type: ignore[misc]
         pixels: Tensor = self.vae.decode(latents).sample.float().clamp(-1, 1)
         return pixels
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def __call__(
         self,
         prompt: str | Sequence[str],
@@ -182,8 +182,8 @@ class GarmentPipeline(DiffusionPipeline):  # type: ignore[misc]
         self._interrupt = False
 
         # 1. Words, 2. references: unconditional rows first, so that one call guides.
-        features, mask, pooled = self.encode_prompt([*negatives, *prompts][-self._rows(
-            len(prompts), is_guided) :])
+        texts = [*negatives, *prompts] if is_guided else prompts
+        features, mask, pooled = self.encode_prompt(texts)
         seen, filled = self.encode_references(pictures, weights)
         if is_guided:
             seen = torch.cat([torch.zeros_like(seen), seen])
@@ -230,12 +230,9 @@ class GarmentPipeline(DiffusionPipeline):  # type: ignore[misc]
                 progress.update()
 
         # 5. Decode.
-        images = self._finish(latents, output_type)
+        images = self.finish(latents, output_type)
         self.maybe_free_model_hooks()
         return GarmentPipelineOutput(images=images) if return_dict else (images,)
-
-    def _rows(self, prompts: int, is_guided: bool) -> int:
-        return 2 * prompts if is_guided else prompts
 
     def _check_size(self, height: int, width: int) -> None:
         step = LATENT_SCALE * self.transformer.config.patch_size
@@ -243,7 +240,8 @@ class GarmentPipeline(DiffusionPipeline):  # type: ignore[misc]
             if side < step or side % step:
                 raise WrongType(name=name, got=side, wanted=f"a positive multiple of {step}")
 
-    def _finish(self, latents: Tensor, output_type: str) -> Any:
+    def finish(self, latents: Tensor, output_type: str) -> Any:
+        """Normalised latents (B, C, h, w) -> pictures in the form of `output_type`."""
         if output_type == "latent":
             return latents
         pixels = self.decode_latents(latents)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -58,12 +58,17 @@ def _normed(tensor: Tensor, norm: nn.RMSNorm) -> Tensor:
     return F.rms_norm(tensor, norm.normalized_shape, norm.weight.to(tensor.dtype), norm.eps)
 
 
-class Attention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
+class Attention(nn.Module, AttentionModuleMixin):
     """Self-attention (B, N, D), or cross-attention to a context (B, M, context_dim)."""
 
     _default_processor_cls = AttentionProcessor
-    _available_processors = [AttentionProcessor]
+    _available_processors: ClassVar = [AttentionProcessor]
     _supports_qkv_fusion = False
+
+    to_qkv: nn.Linear
+    to_q: nn.Linear
+    to_kv: nn.Linear
+    """to_qkv in self-attention, to_q and to_kv in cross-attention."""
 
     def __init__(self, width: int, num_heads: int, context_dim: int | None = None) -> None:
         super().__init__()
@@ -76,7 +81,7 @@ class Attention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         self.norm_q = nn.RMSNorm(width // num_heads, eps=1e-6)
         self.norm_k = nn.RMSNorm(width // num_heads, eps=1e-6)
         self.to_out = nn.Linear(width, width)
-        self.set_processor(AttentionProcessor())
+        self.processor: Any = AttentionProcessor()
 
     def forward(self, hidden: Tensor, context: Tensor | None = None) -> Tensor:
         mixed: Tensor = self.processor(self, hidden, context)
@@ -104,12 +109,13 @@ class GarmentTransformerBlock(nn.Module):
         shift1, scale1, gate1, shift2, scale2, gate2 = (
             (self.scale_shift_table + modulation).unsqueeze(2).unbind(1)
         )
-        hidden = hidden + gate1 * self.attn1(torch.addcmul(shift1, self.norm1(hidden), 1 + scale1))
+        mixed = self.attn1(torch.addcmul(shift1, self.norm1(hidden), 1 + scale1))
+        hidden = torch.addcmul(hidden, gate1, mixed)
         hidden = hidden + self.attn2(hidden, context)
         inner = F.gelu(
             self.up(torch.addcmul(shift2, self.norm2(hidden), 1 + scale2)), approximate="tanh"
         )
-        return hidden + gate2 * self.down(inner)
+        return torch.addcmul(hidden, gate2, self.down(inner))
 
 
 @functools.lru_cache(maxsize=8)
@@ -129,7 +135,7 @@ def position_table(height: int, width: int, dim: int, base_height: int, base_wid
     return table.reshape(height * width, -1)
 
 
-class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # type: ignore[misc]
+class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
     """The embedded model's denoiser.
 
     `sample_height` and `sample_width` are those of the latents it was trained
@@ -137,11 +143,11 @@ class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):  # t
     """
 
     _supports_gradient_checkpointing = False
-    _no_split_modules = ["GarmentTransformerBlock"]
-    _repeated_blocks = ["GarmentTransformerBlock"]
-    _skip_layerwise_casting_patterns = ["patch_embed", "norm", "time_embed"]
+    _no_split_modules: ClassVar = ["GarmentTransformerBlock"]
+    _repeated_blocks: ClassVar = ["GarmentTransformerBlock"]
+    _skip_layerwise_casting_patterns: ClassVar = ["patch_embed", "norm", "time_embed"]
 
-    @register_to_config  # type: ignore[untyped-decorator]
+    @register_to_config
     def __init__(
         self,
         in_channels: int = 8,

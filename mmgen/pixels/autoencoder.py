@@ -31,7 +31,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         residual = self.conv1(F.silu(self.norm1(hidden)))
-        return hidden + self.conv2(F.silu(self.norm2(residual)))
+        residual = self.conv2(F.silu(self.norm2(residual)))
+        return torch.add(hidden, residual)
 
 
 def _level(channels: int, blocks: int, groups: int) -> list[nn.Module]:
@@ -77,7 +78,7 @@ class Decoder(nn.Sequential):
         super().__init__(*layers, *_head(widths[0], 12, groups), nn.PixelShuffle(2))
 
 
-class GarmentAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class GarmentAutoencoder(ModelMixin, ConfigMixin):
     """pixels (B, 3, H, W) in [-1, 1] <-> latents (B, C, H / 8, W / 8).
 
     H and W are multiples of 8. Latents leave `encode` as the encoder made
@@ -87,7 +88,7 @@ class GarmentAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     _supports_gradient_checkpointing = False
 
-    @register_to_config  # type: ignore[untyped-decorator]
+    @register_to_config
     def __init__(
         self,
         latent_channels: int = 8,

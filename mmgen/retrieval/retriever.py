@@ -47,9 +47,7 @@ class TowerRetriever:
             tokens = self.tokenizer(
                 chunk, padding="max_length", truncation=True, return_tensors="pt"
             )
-            vectors.append(
-                self.text_encoder(tokens.input_ids, tokens.attention_mask).text_embeds
-            )
+            vectors.append(self.text_encoder(tokens.input_ids, tokens.attention_mask).text_embeds)
         return _unit(vectors)
 
     @torch.inference_mode()

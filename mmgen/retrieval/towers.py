@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 
 @dataclasses.dataclass
-class ImageEncoderOutput(BaseOutput):  # type: ignore[misc]
+class ImageEncoderOutput(BaseOutput):
     """What `ImageEncoder` gives."""
 
     last_hidden_state: Tensor
@@ -41,7 +41,7 @@ class ConvBlock(nn.Module):
         return hidden + made if self.has_skip else made
 
 
-class ImageEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class ImageEncoder(ModelMixin, ConfigMixin):
     """pixels (B, 3, image_height, image_width) in [-1, 1] -> `ImageEncoderOutput`.
 
     The whole picture's vector joins an attention-weighted mean (where is the
@@ -50,7 +50,7 @@ class ImageEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     _supports_gradient_checkpointing = False
 
-    @register_to_config  # type: ignore[untyped-decorator]
+    @register_to_config
     def __init__(
         self,
         widths: tuple[int, ...] = (32, 64, 128, 256),

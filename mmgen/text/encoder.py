@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 
 @dataclasses.dataclass
-class TextEncoderOutput(BaseOutput):  # type: ignore[misc]
+class TextEncoderOutput(BaseOutput):
     """What `TextEncoder` gives."""
 
     last_hidden_state: Tensor
@@ -42,10 +42,11 @@ class TextBlock(nn.Module):
         query, key, value = qkv.view(batch, length, 3, self.num_heads, -1).unbind(2)
         mixed = dispatch_attention_fn(query, key, value, attn_mask=bias.to(query.dtype))
         hidden = hidden + self.to_out(mixed.reshape(batch, length, width))
-        return hidden + self.down(F.gelu(self.up(self.norm2(hidden)), approximate="tanh"))
+        residual: Tensor = self.down(F.gelu(self.up(self.norm2(hidden)), approximate="tanh"))
+        return hidden + residual
 
 
-class TextEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class TextEncoder(ModelMixin, ConfigMixin):
     """A BERT-shaped character transformer with a projection.
 
     The prompt's vector is read at the first position ([CLS]). Padding is kept
@@ -55,7 +56,7 @@ class TextEncoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     _supports_gradient_checkpointing = False
 
-    @register_to_config  # type: ignore[untyped-decorator]
+    @register_to_config
     def __init__(
         self,
         vocab_size: int = 1200,

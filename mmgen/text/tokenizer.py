@@ -27,16 +27,17 @@ def build_tokenizer(texts: Iterable[str], max_tokens: int = MAX_TOKENS) -> PreTr
     counts.pop(" ", None)
     characters = sorted(counts, key=lambda character: (-counts[character], character))
     vocabulary = {token: index for index, token in enumerate((*SPECIAL, *characters))}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    pad, unknown, start = SPECIAL
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=unknown))
     tokenizer.pre_tokenizer = Split(Regex(r"\s|(?=.)"), "removed")
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A", special_tokens=[("[CLS]", vocabulary["[CLS]"])]
+        single=f"{start} $A", special_tokens=[(start, vocabulary[start])]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
+        pad_token=pad,
+        unk_token=unknown,
+        cls_token=start,
         model_max_length=max_tokens,
         padding_side="right",
     )

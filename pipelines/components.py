@@ -1,0 +1,120 @@
+"""A model's name -> its loaded parts; the only place that loads weights for use.
+
+The folder is checked before any loader sees it, and once more after loading:
+what was hashed is what runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmgen.assets import asset_path
+from mmgen.devices import attention_backend, choose_device, choose_dtype
+from mmgen.files.read_picture import read_picture
+from mmgen.latents.generator import GarmentGenerator, Language
+from mmgen.latents.pipeline import GarmentPipeline
+from mmgen.latents.transformer import GarmentTransformer2DModel  # noqa: F401 - see below
+from mmgen.model_folder import ModelFolder, check_model_folder
+from mmgen.pixels.autoencoder import GarmentAutoencoder  # noqa: F401
+from mmgen.retrieval.towers import ImageEncoder  # noqa: F401
+from mmgen.text.encoder import TextEncoder  # noqa: F401
+from mmgen.text.garment_words import names_a_garment
+from mmgen.text.normalize import normalize
+from mmgen.text.vocabulary import load_vocabulary
+
+# diffusers resolves a custom component only where its module is already
+# imported: that is what the imports above are for.
+
+EMBEDDED = "embedded"
+EMBEDDED_CLASSES = frozenset(
+    {
+        ("diffusers", "GarmentPipeline"),
+        ("mmgen.latents.pipeline", "GarmentPipeline"),
+        ("mmgen.latents.transformer", "GarmentTransformer2DModel"),
+        ("mmgen.pixels.autoencoder", "GarmentAutoencoder"),
+        ("mmgen.retrieval.towers", "ImageEncoder"),
+        ("mmgen.text.encoder", "TextEncoder"),
+        ("diffusers", "FlowMatchEulerDiscreteScheduler"),
+        ("transformers", "PreTrainedTokenizerFast"),
+        ("transformers", "TokenizersBackend"),
+    }
+)
+"""What a folder of the embedded model's kind may name: (library, class)."""
+
+
+def find_model(model: str) -> Path:
+    """The folder of `embedded`, or of a path; raises `ModelFolderMissing` or `AssetMissing`."""
+    return asset_path("models/embedded") if model == EMBEDDED else Path(model)
+
+
+def load_generator(
+    model: str = EMBEDDED,
+    *,
+    device: str | torch.device = "auto",
+    torch_dtype: torch.dtype | None = None,
+    attention: str = "auto",
+    micro_batch: int | None = None,
+) -> GarmentGenerator:
+    """The generator `model`, ready on `device`.
+
+    `model`: `embedded`, or a folder in diffusers format of the same classes.
+    `torch_dtype`: default bfloat16 where the hardware multiplies it, else float32.
+    Raises `ModelError` leaves for a folder that cannot be used and `DeviceMissing`.
+    """
+    folder = check_model_folder(find_model(model), allowed_classes=EMBEDDED_CLASSES)
+    place = choose_device(device) if isinstance(device, str) else device
+    pipeline = load_pipeline(folder, torch_dtype or choose_dtype(place))
+    pipeline.to(place)
+    # Convolutions with channels last are what CPUs and tensor cores run fastest.
+    pipeline.vae.to(memory_format=torch.channels_last)
+    backend = attention_backend(place, attention)
+    with _quiet("diffusers.models.modeling_utils"):
+        pipeline.transformer.set_attention_backend(backend)
+    return GarmentGenerator(
+        pipeline,
+        id=model if model == EMBEDDED else Path(model).name,
+        sha256=folder.sha256,
+        licence="Apache-2.0",
+        language=language(),
+        read_picture=read_picture,
+        micro_batch=micro_batch,
+    )
+
+
+def language() -> Language:
+    """How the embedded model reads prompts."""
+    categories = load_vocabulary().attributes["category"]
+    return Language(
+        normalize=normalize,
+        names_a_garment=names_a_garment,
+        garment_words=tuple(normalize(name) for name in categories if name != "其他"),
+    )
+
+
+def load_pipeline(folder: ModelFolder, dtype: torch.dtype) -> GarmentPipeline:
+    """The bare diffusers pipeline of a checked folder, on the CPU."""
+    with _quiet("diffusers.pipelines.pipeline_utils"), contextlib.redirect_stderr(io.StringIO()):
+        pipeline: Any = GarmentPipeline.from_pretrained(
+            str(folder.path), torch_dtype=dtype, local_files_only=True, use_safetensors=True
+        )
+    folder.check_unchanged()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Any:
+    """Loaders' own chatter, in English and on stderr, is not for our users."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
