@@ -151,7 +151,7 @@ def _check_folder(folder: Path) -> None:
         reason = os.strerror(errno.EROFS if is_read_only else errno.EACCES)
         raise OutputNotWritable(path=folder, reason=reason)
     disk = shutil.disk_usage(there)
-    if 0 < disk.total and disk.free < _LEAST_FREE_BYTES:
+    if disk.total > 0 and disk.free < _LEAST_FREE_BYTES:
         raise OutputDiskFull(path=folder)
 
 
@@ -160,7 +160,9 @@ def _draw(
 ) -> Iterator[tuple[MadePicture, SavedPicture]]:
     """Each picture, drawn and written; the first Ctrl-C ends it after the step."""
     with StopOnRequest() as stop, Drawing(len(plan), stop) as drawing:
-        requests = [planned.request for planned in plan]
+        # The id of the model, not the path it was typed as: records hold no paths.
+        model = pipe.generator.id
+        requests = [dataclasses.replace(planned.request, model=model) for planned in plan]
         stream = pipe.stream(requests, pictures, on_step=drawing.on_step)
         for planned, made in zip(plan, stream, strict=True):
             saved = made.save(
