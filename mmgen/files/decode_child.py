@@ -54,11 +54,17 @@ def _serve(length: int, source: BinaryIO, answers: BinaryIO) -> None:
     except MemoryError:
         _refuse(answers, TOO_LARGE, "out of memory")
     except Exception as error:  # whatever a decoder raises is a refusal
-        _refuse(answers, UNREADABLE, f"{error}" or type(error).__name__)
+        _refuse(answers, UNREADABLE, _reason(error))
     else:
         del data
         _answer(answers, picture)
     answers.flush()
+
+
+def _reason(error: Exception) -> str:
+    """What to say of it; PIL's word for a header it cannot read names an address."""
+    is_unknown = type(error).__name__ == "UnidentifiedImageError"
+    return "damaged" if is_unknown else str(error) or type(error).__name__
 
 
 def decode(data: bytes) -> Any:

@@ -8,7 +8,7 @@ every byte outside the property, because it may hold other people's data.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
@@ -48,7 +48,7 @@ def read_properties(packet: bytes) -> list[str]:
 
     Raises `BadPacket` where the packet is no XML, too large or has a DTD.
     """
-    return [found.value for found in _scan(packet).properties]
+    return [found.value for found in _Scan(packet).properties]
 
 
 def update_packet(packet: bytes, label: Label) -> bytes:
@@ -56,7 +56,7 @@ def update_packet(packet: bytes, label: Label) -> bytes:
 
     Raises `BadPacket`, also where the packet has no rdf:RDF to hold a property.
     """
-    scan = _scan(packet)
+    scan = _Scan(packet)
     if scan.end_of_rdf is None:
         raise BadPacket("no rdf:RDF element")
     kept = next((found for found in scan.properties if found.content), None)
@@ -87,70 +87,59 @@ class _Property:
     """Where the text of a plain element stands, so that it can be replaced alone."""
 
 
-@dataclass(kw_only=True, slots=True)
 class _Scan:
-    properties: list[_Property] = field(default_factory=list)
-    end_of_rdf: int | None = None
+    """One pass of expat over a packet: the properties, and where a new one fits."""
 
+    def __init__(self, packet: bytes) -> None:
+        if len(packet) > LARGEST_PACKET_BYTES:
+            raise BadPacket("too large")
+        if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+            raise BadPacket("a document type is not allowed")
+        self.properties: list[_Property] = []
+        self.end_of_rdf: int | None = None
+        self._packet = packet
+        self._open_at: int | None = None
+        self._open_text: list[str] = []
+        # A single space separates namespace, local name and prefix in expat's triplets.
+        self._parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+        self._parser.namespace_prefixes = True
+        self._parser.ordered_attributes = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._open_text.append
+        try:
+            # A NUL that ends a packet is common and no XML.
+            self._parser.Parse(packet.rstrip(b"\0"), True)
+        except (expat.ExpatError, ValueError) as error:
+            raise BadPacket(str(error)) from error
 
-def _scan(packet: bytes) -> _Scan:
-    """Byte ranges of the properties and of the place where a new one fits."""
-    if len(packet) > LARGEST_PACKET_BYTES:
-        raise BadPacket("too large")
-    if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
-        raise BadPacket("a document type is not allowed")
-    scan = _Scan()
-    # A single space separates namespace, local name and prefix in expat's triplets.
-    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
-    parser.namespace_prefixes = True
-    parser.ordered_attributes = True
-    parser.buffer_text = True
-    open_text: list[str] | None = None
-    open_at = 0
-
-    def started(name: str, attributes: list[str]) -> None:
-        nonlocal open_text, open_at
-        at = parser.CurrentByteIndex
+    def _start(self, name: str, attributes: list[str]) -> None:
+        at = self._parser.CurrentByteIndex
         if _names(name, NAMESPACE, PROPERTY):
-            open_text, open_at = [], at
+            self._open_at = at
+            self._open_text.clear()
         for key, value in zip(attributes[::2], attributes[1::2], strict=True):
             if _names(key, NAMESPACE, PROPERTY):
-                start, stop = _attribute_span(packet, at, key)
-                scan.properties.append(_Property(start=start, stop=stop, value=value))
+                start, stop = _attribute_span(self._packet, at, key)
+                self.properties.append(_Property(start=start, stop=stop, value=value))
 
-    def ended(name: str) -> None:
-        nonlocal open_text
-        at = parser.CurrentByteIndex
-        if open_text is not None and _names(name, NAMESPACE, PROPERTY):
-            closing = _CLOSING_TAG.match(packet, at)
-            # For <a:AIGC/> expat already stands behind the tag.
-            stop = closing.end() if closing else at
-            tag = _PLAIN_TAG.match(packet, open_at)
-            scan.properties.append(
+    def _end(self, name: str) -> None:
+        at = self._parser.CurrentByteIndex
+        if self._open_at is not None and _names(name, NAMESPACE, PROPERTY):
+            opening = _PLAIN_TAG.match(self._packet, self._open_at)
+            closing = _CLOSING_TAG.match(self._packet, at)
+            self.properties.append(
                 _Property(
-                    start=open_at,
-                    stop=stop,
-                    value="".join(open_text),
-                    content=(tag.end(), at) if tag and closing else None,
+                    start=self._open_at,
+                    # For <a:AIGC/> expat already stands behind the tag.
+                    stop=closing.end() if closing else at,
+                    value="".join(self._open_text),
+                    content=(opening.end(), at) if opening and closing else None,
                 )
             )
-            open_text = None
-        elif _names(name, RDF, "RDF") and _END_OF_RDF.match(packet, at):
-            scan.end_of_rdf = at
-
-    def text(data: str) -> None:
-        if open_text is not None:
-            open_text.append(data)
-
-    parser.StartElementHandler = started
-    parser.EndElementHandler = ended
-    parser.CharacterDataHandler = text
-    try:
-        # Padding after the wrapper is allowed; a NUL that ends it is common and no XML.
-        parser.Parse(packet.rstrip(b"\0"), True)
-    except (expat.ExpatError, ValueError) as error:
-        raise BadPacket(str(error)) from error
-    return scan
+            self._open_at = None
+        elif _names(name, RDF, "RDF") and _END_OF_RDF.match(self._packet, at):
+            self.end_of_rdf = at
 
 
 def _names(triplet: str, namespace: str, local: str) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmgen import errors
@@ -35,6 +35,7 @@ def test_json_has_the_seven_fields_in_the_order_of_the_standard() -> None:
     assert label.propagate_id == label.produce_id
 
 
+@settings(deadline=None)
 @given(st.text(ALLOWED, min_size=1, max_size=60))
 def test_allowed_producers_survive_a_round_trip(producer: str) -> None:
     label = Label.first("ab" * 16, producer)

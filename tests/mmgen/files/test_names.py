@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmgen.files.names import LONGEST_NAME_BYTES, safe_name
@@ -51,11 +51,13 @@ def test_a_harmless_name_stays_as_it_is(name: str) -> None:
     assert safe_name(name) == name
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_gives_a_safe_name(text: str) -> None:
     assert is_safe(safe_name(text))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_two_texts_give_two_names(one: str, other: str) -> None:
     assert (safe_name(one) == safe_name(other)) == (one == other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -25,10 +26,13 @@ MOST_CALLS = 30
 
 
 class FailingSystem:
-    """`os` whose n-th counted call raises; all other names are the real ones."""
+    """`os` whose n-th counted call raises; all other names are the real ones.
 
-    def __init__(self, fail_at: int, error: BaseException) -> None:
-        self.fail_at, self.error, self.done = fail_at, error, 0
+    With `is_late` the call does its work first, as when a signal comes right after.
+    """
+
+    def __init__(self, fail_at: int, error: BaseException, is_late: bool = False) -> None:
+        self.fail_at, self.error, self.is_late, self.done = fail_at, error, is_late, 0
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(os, name)
@@ -38,6 +42,8 @@ class FailingSystem:
         def counted(*arguments: Any, **options: Any) -> Any:
             self.done += 1
             if self.done == self.fail_at:
+                if self.is_late:
+                    real(*arguments, **options)
                 raise self.error
             return real(*arguments, **options)
 
@@ -50,13 +56,14 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("mode", ["new", "taken", "overwrite"])
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    ("error", "expected", "is_late"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), errors.OutputDiskFull),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), errors.OutputDiskFull),
-        (OSError(errno.EROFS, "Read-only file system"), errors.OutputNotWritable),
-        (OSError(errno.EIO, "Input/output error"), errors.OutputNotWritable),
-        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, "No space left on device"), errors.OutputDiskFull, False),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), errors.OutputDiskFull, False),
+        (OSError(errno.EROFS, "Read-only file system"), errors.OutputNotWritable, False),
+        (OSError(errno.EIO, "Input/output error"), errors.OutputNotWritable, True),
+        (KeyboardInterrupt(), KeyboardInterrupt, False),
+        (KeyboardInterrupt(), KeyboardInterrupt, True),
     ],
 )
 def test_the_nth_call_fails_for_every_n(
@@ -66,6 +73,7 @@ def test_the_nth_call_fails_for_every_n(
     mode: str,
     error: BaseException,
     expected: type[BaseException],
+    is_late: bool,
 ) -> None:
     folder = tmp_path / "out"
     if mode != "new":
@@ -73,7 +81,7 @@ def test_the_nth_call_fails_for_every_n(
     for fail_at in range(1, MOST_CALLS):
         before = listing(folder)
         with monkeypatch.context() as patch:
-            patch.setattr(publish, "os", FailingSystem(fail_at, error))
+            patch.setattr(publish, "os", FailingSystem(fail_at, error, is_late))
             try:
                 saved = save(1, overwrite=mode == "overwrite")
             except expected:
@@ -86,6 +94,47 @@ def test_the_nth_call_fails_for_every_n(
     assert fail_at > 5
     assert not list(folder.glob(".part-*"))
     assert verify(saved.path).has_record
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_are_synchronised_before_their_names_and_the_folder_after(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    steps: list[str] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            real = getattr(os, name)
+            if name not in ("link", "replace", "fsync"):
+                return real
+
+            def watched(*arguments: Any) -> Any:
+                is_folder = name == "fsync" and stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
+                steps.append("folder" if is_folder else name)
+                return real(*arguments)
+
+            return watched
+
+    monkeypatch.setattr(publish, "os", Watched())
+    save(overwrite=overwrite)
+    name = "replace" if overwrite else "link"
+    assert steps == ["fsync", "fsync", name, name, "folder"]
+
+
+def test_a_new_picture_never_stands_beside_the_old_record(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a process killed in between leaves no record of other pixels."""
+    save(0)
+    real, seen = os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        real(source, target)
+        seen.append({path.name for path in (tmp_path / "out").glob("picture*")})
+
+    monkeypatch.setattr(os, "replace", replace)
+    save(1, overwrite=True)
+    assert seen == [{"picture.png"}, {"picture.png", "picture.png.json"}]
 
 
 def test_disks_without_hard_links_work_too(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -264,6 +264,7 @@ def test_a_missing_file_is_an_error_and_a_foreign_one_unreadable(tmp_path: Path)
         assert read_label(tmp_path / "odd.png") is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120), st.sampled_from(FORMATS))
 def test_any_bytes_are_measured_or_refused(tail: bytes, kind: str) -> None:
     buffer = io.BytesIO()

@@ -283,6 +283,32 @@ def test_a_label_that_cannot_be_read_back_costs_the_file(
         assert listing(tmp_path / "out") == before
 
 
+def test_a_label_that_does_not_fit_its_file_costs_the_file(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = seal.seal
+
+    def scratch(image: bytes, label: Label, packet: bytes | None = None) -> tuple[bytes, Label]:
+        data, label = original(image, label)
+        return data[:-6] + bytes([data[-6] ^ 1]) + data[-5:], label
+
+    monkeypatch.setattr(seal, "seal", scratch)
+    with pytest.raises(errors.LabelLost):
+        save(format="jpeg")
+    assert listing(tmp_path / "out") == {}
+
+
+def test_what_a_picture_carries_along_is_not_written(save: Save, pixels: np.ndarray) -> None:
+    loaded = Image.fromarray(pixels)
+    loaded.info.update(
+        icc_profile=b"of somebody", exif=b"Exif\0\0secret", dpi=(72, 72), comment=b"secret",
+        xmp=b"<secret/>", transparency=(1, 2, 3), quality=3,
+    )  # fmt: skip
+    for kind in FORMATS:
+        plain = save(pixels=pixels, format=kind, name="plain")
+        assert save(pixels=loaded, format=kind, name="loaded").sha256 == plain.sha256
+
+
 def test_two_labels_are_as_bad_as_none(
     save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

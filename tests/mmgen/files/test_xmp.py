@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmgen.files import xmp
@@ -91,6 +91,7 @@ def test_a_packet_without_rdf_cannot_take_a_property() -> None:
             xmp.update_packet(empty % body, LABEL)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for packet in (data, foreign(element=data.decode("latin-1"))):
