@@ -126,8 +126,13 @@ class TowersTask:
         return text, image
 
     def _tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        # Padding is masked, so the longest prompt of the batch sets the length.
         tokens = self.tokenizer(
-            list(prompts), padding="max_length", truncation=True, return_tensors="pt"
+            list(prompts),
+            padding=True,
+            pad_to_multiple_of=8,
+            truncation=True,
+            return_tensors="pt",
         )
         return tokens.input_ids, tokens.attention_mask
 
