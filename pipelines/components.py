@@ -101,7 +101,7 @@ def load_pipeline(folder: ModelFolder, dtype: torch.dtype) -> GarmentPipeline:
     """The bare diffusers pipeline of a checked folder, on the CPU."""
     with _quiet("diffusers.pipelines.pipeline_utils"), contextlib.redirect_stderr(io.StringIO()):
         pipeline: Any = GarmentPipeline.from_pretrained(
-            str(folder.path), torch_dtype=dtype, local_files_only=True, use_safetensors=True
+            str(folder.path), dtype=dtype, local_files_only=True, use_safetensors=True
         )
     folder.check_unchanged()
     pipeline.set_progress_bar_config(disable=True)
