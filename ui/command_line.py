@@ -188,9 +188,12 @@ def _train_diffusion(
     run: Run = None,
     resume: Resume = False,
     init_from: InitFrom = None,
+    components: Annotated[
+        Path | None, typer.Option("--components", help="help.components", metavar="DIR")
+    ] = None,
     steps: TrainSteps = None,
 ) -> None:
-    _train("diffusion", recipe, data, run, resume, init_from, steps)
+    _train("diffusion", recipe, data, run, resume, init_from, steps, components)
 
 
 @train_app.command("rebuild-data", cls=Command, help="help.train_rebuild")
@@ -213,6 +216,7 @@ def _train(
     resume: bool,
     init_from: Path | None,
     steps: str | None,
+    components: Path | None = None,
 ) -> None:
     from ui.train import train
 
@@ -224,6 +228,7 @@ def _train(
         run=run,
         resume=resume,
         init_from=init_from,
+        components=components,
         steps=num_steps,
     )
 

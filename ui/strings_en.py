@@ -49,6 +49,7 @@ INTERFACE = {
     "help.data": "Folder of training pictures",
     "help.run": "Folder for checkpoints and logs",
     "help.resume": "Go on from the last checkpoint",
+    "help.components": "Folder with vae and towers; default: the shipped ones",
     "help.init_from": "Start from the weights in this folder",
     "help.train_steps": "Steps in all, instead of the recipe's",
     "loading": "loading the model",

@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmgen.errors import Conflict, OutOfRange, UnknownChoice
+from mmgen.errors import (
+    Conflict,
+    DataError,
+    ModelFileMissing,
+    ModelFolderMissing,
+    OutOfRange,
+    UnknownChoice,
+)
 from mmgen.home import private_folder, training_path
 from ui.words import duration, say
 
 _MOST_STEPS = 10_000_000
+_STARTS_FROM = {
+    "autoencoder": ("vae",),
+    "towers": ("text_encoder", "image_encoder", "tokenizer"),
+    "diffusion": ("transformer",),
+}
+"""What a stage reads from --init-from."""
+_STANDS_ON = ("vae", "text_encoder", "image_encoder", "tokenizer")
+"""What the diffusion stage reads from --components."""
+
+
+class RunFolderTaken(DataError):
+    code = "run.taken"
+    template = "{path} holds checkpoints of a run; go on with --resume or name another --run"
+
+
+class NoCheckpoint(DataError):
+    code = "run.no_checkpoint"
+    template = "{path} holds no checkpoint to go on from; start without --resume"
 
 
 def train(
@@ -24,6 +50,7 @@ def train(
     run: Path | None,
     resume: bool,
     init_from: Path | None,
+    components: Path | None,
     steps: int | None,
 ) -> None:
     """Train `stage` (autoencoder, towers, diffusion) by a named recipe.
@@ -34,13 +61,20 @@ def train(
         raise Conflict(first="--resume", second="--init-from")
     if steps is not None and not 1 <= steps <= _MOST_STEPS:
         raise OutOfRange(name="steps", got=steps, low=1, high=_MOST_STEPS)
+    run = run or training_path(f"{stage}-{recipe}")
+    has_begun = any(run.glob("step-????????"))
+    if has_begun != resume:
+        raise RunFolderTaken(path=run) if has_begun else NoCheckpoint(path=run)
     config = _config(stage, recipe, steps)
+    _check_parts(init_from, _STARTS_FROM[stage])
+    _check_parts(components, _STANDS_ON)
     from training import run as stages
 
-    if run is None:
-        run = private_folder(training_path(f"{stage}-{recipe}"))
+    private_folder(run)
     began = time.monotonic()
     run_stage: Callable[..., int] = getattr(stages, f"train_{stage}")
+    if stage == "diffusion":
+        run_stage = functools.partial(run_stage, components=components)
     done = run_stage(
         config, data, run, resume=resume, init_from=init_from, on_log=_log_to(config.loop.steps)
     )
@@ -57,6 +91,22 @@ def _config(stage: str, recipe: str, steps: int | None) -> Any:
     if steps is None:
         return config
     return dataclasses.replace(config, loop=dataclasses.replace(config.loop, steps=steps))
+
+
+def _check_parts(folder: Path | None, names: Sequence[str]) -> None:
+    """Raise a `ModelError` unless `folder` holds whole, safe parts of these names."""
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise ModelFolderMissing(path=folder)
+    from mmgen.model_folder import check_model_folder
+    from pipelines.components import EMBEDDED_CLASSES
+
+    for name in names:
+        if not (folder / name).is_dir():
+            raise ModelFileMissing(path=folder, file=name)
+        if name != "tokenizer":
+            check_model_folder(folder / name, allowed_classes=EMBEDDED_CLASSES)
 
 
 def _log_to(steps: int) -> Callable[[int, Mapping[str, float]], None]:

@@ -24,7 +24,7 @@ SURFACE = {
     "info": "--device --help --json --model",
     "train": "--help",
     "train autoencoder": "--data --help --init-from --recipe --resume --run --steps",
-    "train diffusion": "--data --help --init-from --recipe --resume --run --steps",
+    "train diffusion": "--components --data --help --init-from --recipe --resume --run --steps",
     "train rebuild-data": "--help OUT SOURCE",
     "train towers": "--data --help --init-from --recipe --resume --run --steps",
     "verify": "--help --json FILE...",
