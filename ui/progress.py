@@ -38,6 +38,8 @@ class Drawing:
                 TextColumn("{task.description}"),
                 console=Console(stderr=True),
                 transient=True,
+                # Results that go to a file must not be drawn on the terminal instead.
+                redirect_stdout=sys.stdout.isatty(),
             )
             self._bar.start()
             self._bar.add_task("", total=1.0)

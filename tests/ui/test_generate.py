@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -249,6 +251,35 @@ def test_a_second_ctrl_c_stops_at_once(started, tmp_path):
     assert time.monotonic() - began < 2
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
+
+
+def read_terminal(terminal: int) -> str:
+    """All that is shown until the other side closes, which Linux reports as an error."""
+    shown = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(terminal, 65536):
+            shown += data
+    os.close(terminal)
+    return shown.decode(errors="replace")
+
+
+def test_with_a_bar_on_the_terminal_results_still_go_to_stdout(tmp_path):
+    terminal, stderr = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITH_STUB, "0.01", "generate", "-n", "2", "--seed", "5",
+         "--size", "64x64", "--json", "-o", str(tmp_path / "out"), "裙"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    )  # fmt: skip
+    os.close(stderr)
+    shown = read_terminal(terminal)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    assert [json.loads(line)["seed"] for line in out.splitlines()] == [5, 6]
+    assert "正在生成" in shown
+    assert "还要约" in shown
 
 
 def in_a_tmpfs(folder: Path, options: str, script: str) -> subprocess.CompletedProcess[str]:
