@@ -71,13 +71,13 @@ def encode(picture: Image.Image, kind: str) -> bytes:
         colour.add(b"sRGB", _PERCEPTUAL)
         bare.save(buffer, "PNG", pnginfo=colour, compress_level=6)
     elif kind == "jpeg":
-        # 4:4:4, because halved colour bleeds at the edges of saturated fabric.
+        # 4:4:4, because halved colour bleeds at the edges of saturated fabric. Not
+        # `optimize`: for that Pillow guesses a buffer, which busy pictures overflow.
         bare.save(
             buffer,
             "JPEG",
             quality=_LOSSY_QUALITY,
             subsampling=0,
-            optimize=True,
             icc_profile=srgb_profile(),
         )
     else:
