@@ -24,9 +24,8 @@ from mmgen.model_folder import ModelFolder, check_model_folder
 from mmgen.pixels.autoencoder import GarmentAutoencoder  # noqa: F401
 from mmgen.retrieval.towers import ImageEncoder  # noqa: F401
 from mmgen.text.encoder import TextEncoder  # noqa: F401
-from mmgen.text.garment_words import names_a_garment
+from mmgen.text.garment_words import speaks_of_clothes
 from mmgen.text.normalize import normalize
-from mmgen.text.vocabulary import load_vocabulary
 
 # diffusers resolves a custom component only where its module is already
 # imported: that is what the imports above are for.
@@ -81,19 +80,9 @@ def load_generator(
         id=model if model == EMBEDDED else Path(model).name,
         sha256=folder.sha256,
         licence="Apache-2.0",
-        language=language(),
+        language=Language(normalize=normalize, speaks_of_clothes=speaks_of_clothes),
         read_picture=read_picture,
         micro_batch=micro_batch,
-    )
-
-
-def language() -> Language:
-    """How the embedded model reads prompts."""
-    categories = load_vocabulary().attributes["category"]
-    return Language(
-        normalize=normalize,
-        names_a_garment=names_a_garment,
-        garment_words=tuple(normalize(name) for name in categories if name != "其他"),
     )
 
 

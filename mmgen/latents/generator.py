@@ -18,9 +18,6 @@ from mmgen.latents.pipeline import GarmentPipeline
 from mmgen.seeds import generator_for
 from mmgen.values import EXAMPLE_PROMPT, ImageRequest, OnStep, Step
 
-CLOTHES_SIMILARITY = 0.5
-"""Cosine to the nearest garment word below which a prompt is about something else."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Language:
@@ -28,9 +25,8 @@ class Language:
 
     normalize: Callable[[str], str]
     """A prompt as typed -> the spelling of the captions."""
-    names_a_garment: Callable[[str], bool]
-    garment_words: Sequence[str]
-    """Normalised; what the model can draw, one word a kind."""
+    speaks_of_clothes: Callable[[str], bool]
+    """Whether a prompt asks for what the model knows."""
 
 
 class GarmentGenerator:
@@ -128,16 +124,9 @@ class GarmentGenerator:
         readable = self.pipeline.tokenizer.model_max_length - 1
         if len(text) > readable:
             advice.append(PromptTruncated(limit=readable, rest=text[readable:]))
-        if not self._language.names_a_garment(request.prompt) and not self._is_near_clothes(text):
+        if not self._language.speaks_of_clothes(request.prompt):
             advice.append(NotAGarment(prompt=request.prompt[:40]))
         return advice
-
-    def _is_near_clothes(self, text: str) -> bool:
-        """Whether the towers put `text` near some kind of garment."""
-        with torch.inference_mode():
-            _, _, vectors = self.pipeline.encode_prompt([text, *self._language.garment_words])
-        unit = torch.nn.functional.normalize(vectors.float(), dim=1)
-        return bool((unit[1:] @ unit[0]).max() >= CLOTHES_SIMILARITY)
 
     @property
     def environment(self) -> dict[str, Any]:

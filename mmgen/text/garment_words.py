@@ -50,6 +50,19 @@ def names_a_garment(text: str) -> bool:
     return any(map(_names_garment, words_in(text)))
 
 
+_OF_CLOTHES_ALONE = frozenset({"patterns", "sleeve", "neckline", "length", "fabric"})
+
+
+@functools.lru_cache(maxsize=8_192)
+def speaks_of_clothes(text: str) -> bool:
+    """Whether `text` names a garment, or what only a garment has: 一字领露肩, 雪纺碎花.
+
+    Decided by words alone: to towers that have seen nothing but clothes, a
+    sunrise is as near to some photograph as 一字领 is.
+    """
+    return names_a_garment(text) or not _OF_CLOTHES_ALONE.isdisjoint(find_attributes(text))
+
+
 def words_in(text: str) -> list[str]:
     """The words of the vocabulary in `text`, in their order; not those of the ground."""
     words: list[str] = []

@@ -5,7 +5,7 @@ import pytest
 
 from mmgen.assets import asset_path
 from mmgen.errors import UnknownChoice
-from mmgen.text.garment_words import find_attributes, names_a_garment
+from mmgen.text.garment_words import find_attributes, names_a_garment, speaks_of_clothes
 from mmgen.text.normalize import normalize
 from mmgen.text.vocabulary import (
     ATTRIBUTES,
@@ -135,3 +135,25 @@ def test_nothing_can_be_changed():
         vocabulary.attributes["colors"]["黑"] = None
     with pytest.raises(TypeError):
         find_attributes("红裙")["colors"] = ()
+
+
+@pytest.mark.parametrize(
+    "text", ["红色连衣裙", "一字领露肩", "飘逸雪纺碎花系带", "短袖", "RED T-SHIRT"]
+)
+def test_clothes_are_spoken_of(text):
+    assert speaks_of_clothes(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "雪山上的日出",
+        "一只猫在草地上",
+        "一辆黑色汽车停在路边",
+        "木头桌子",
+        "赛博朋克城市夜景",
+        "你好",
+    ],
+)
+def test_other_things_are_not_clothes(text):
+    assert not speaks_of_clothes(text)
