@@ -18,7 +18,14 @@ from accelerate import Accelerator
 from mmgen.errors import CheckpointMismatch, TrainingDataMissing
 
 KEEP = 2
-MAY_DIFFER = ("steps", "decay_fraction", "checkpoint_minutes", "log_every", "sample_every")
+MAY_DIFFER = (
+    "steps",
+    "decay_fraction",
+    "compile",
+    "checkpoint_minutes",
+    "log_every",
+    "sample_every",
+)
 """Fields of a configuration that a resumed run may change."""
 
 

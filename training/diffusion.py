@@ -31,6 +31,7 @@ from training.autoencoder import box_mask
 from training.captions import PromptComposer
 from training.export import shipped_copy
 from training.loop import LoopConfig
+from training.plain_attention import use_plain_attention
 
 SHEET_PROMPTS = (
     "红色短袖T恤",
@@ -114,6 +115,8 @@ class DiffusionTask:
         for part in (frozen.vae, frozen.text_encoder, frozen.image_encoder):
             part.eval().requires_grad_(False)
         frozen.text_encoder.to(device)
+        if device is None or device.type == "cpu":
+            use_plain_attention(self.model)
 
     def _new_model(self) -> GarmentTransformer2DModel:
         config, frozen = self.config, self.frozen

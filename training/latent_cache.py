@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmgen.devices import choose_dtype
 from mmgen.pixels.autoencoder import GarmentAutoencoder
 from mmgen.retrieval.towers import ImageEncoder
 from training.autoencoder import to_unit
@@ -80,11 +81,14 @@ def _cached(
     path = folder / f"{seen}.{fingerprint(model)}.{name}.npy"
     if not path.exists():
         was, kind = next(model.parameters()).device, next(model.parameters()).dtype
+        precision = choose_dtype(device)
         model.eval().to(device)
         parts = []
         for start in range(0, len(pixels), CHUNK):
             batch = to_unit(torch.from_numpy(np.array(pixels[start : start + CHUNK])))
-            parts.append(encode(batch.to(device, kind)).to("cpu", torch.float16).numpy())
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                seen_in = encode(batch.to(device, kind))
+            parts.append(seen_in.to("cpu", torch.float16).numpy())
         model.to(was)
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")

@@ -8,6 +8,7 @@ state: resumed equals unbroken, bit for bit, on the same machine.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import time
@@ -41,6 +42,8 @@ class LoopConfig:
     max_grad_norm: float = 1.0
     ema_decay: float = 0.0
     """0 keeps no averaged weights."""
+    compile: bool = False
+    """Compile the model (needs a C++ compiler on a CPU); a minute that long runs win back."""
     seed: int = 0
     checkpoint_minutes: float = 5.0
     log_every: int = 25
@@ -75,6 +78,7 @@ class Task(Protocol):
 
 Sample = Callable[[nn.Module], Image]
 Export = Callable[[nn.Module, Path], None]
+OnLog = Callable[[int, Mapping[str, float]], None]
 
 
 def stream_seed(*parts: int | str) -> int:
@@ -123,7 +127,7 @@ def train(
     resume: bool = False,
     sample: Sample | None = None,
     export: Export | None = None,
-    on_log: Callable[[int, Mapping[str, float]], None] | None = None,
+    on_log: OnLog | None = None,
     stop: Callable[[int], bool] = lambda step: False,
 ) -> int:
     """Run to `config.steps`; returns the steps done.
@@ -145,46 +149,81 @@ def train(
         average.to(accelerator.device)
         accelerator.register_for_checkpointing(average)
     step = checkpoint.load_newest(accelerator, run, settings) if resume else 0
-    per_process = config.batch_size // accelerator.num_processes
     saved_at = logged_at = time.monotonic()
     logged_step = step
     model.train()
-    while step < config.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, config)
-        rank = accelerator.process_index
-        rows = rows_at(
-            step, num_rows=task.num_rows, batch_size=config.batch_size, seed=config.seed
-        )[rank * per_process : (rank + 1) * per_process]
-        generator = torch.Generator().manual_seed(stream_seed("step", config.seed, step, rank))
-        with accelerator.autocast():
-            loss, figures = task.loss(model, rows, generator, accelerator.device)
-        accelerator.backward(loss)
-        norm = accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    is_last = False
+    while step < config.steps and not is_last:
+        loss, figures = _learn(task, model, optimizer, config, accelerator, step)
         if average is not None:
             average.step(task.model.parameters())
         step += 1
-        if step % config.log_every == 0 and accelerator.is_main_process:
+        if step % config.log_every == 0:
             now = time.monotonic()
             rate = (step - logged_step) * config.batch_size / (now - logged_at)
-            figures = {"loss": loss.item(), "norm": float(norm), "rows_per_s": rate, **figures}
             logged_at, logged_step = now, step
-            accelerator.log(figures, step=step)
-            if on_log:
-                on_log(step, figures)
+            _log({"loss": loss.item(), "rows_per_s": rate, **figures}, step, accelerator, on_log)
         is_last = step == config.steps or stop(step)
         if config.sample_every and (step % config.sample_every == 0 or is_last):
-            _look(task, model, average, accelerator, run, step, sample, on_log)
+            model.eval()
+            look = functools.partial(_look, task, accelerator, run, step, sample, on_log)
+            _with_average(task, average, look)
+            model.train()
         if is_last or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
             checkpoint.save(accelerator, run, step, settings)
             saved_at = time.monotonic()
-        if is_last:
-            break
     if export and accelerator.is_main_process:
         _with_average(task, average, lambda: export(task.model, run / "export"))
     return step
+
+
+def _learn(
+    task: Task,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: LoopConfig,
+    accelerator: Accelerator,
+    step: int,
+) -> tuple[Tensor, dict[str, float]]:
+    """One step of the optimiser; this process takes its share of the batch."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate_at(step, config)
+    rank, share = accelerator.process_index, config.batch_size // accelerator.num_processes
+    rows = rows_at(step, num_rows=task.num_rows, batch_size=config.batch_size, seed=config.seed)
+    generator = torch.Generator().manual_seed(stream_seed("step", config.seed, step, rank))
+    with accelerator.autocast():
+        loss, figures = task.loss(
+            model, rows[rank * share : (rank + 1) * share], generator, accelerator.device
+        )
+    accelerator.backward(loss)
+    norm = accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.detach(), {"norm": float(norm), **figures}
+
+
+def _log(
+    figures: dict[str, float], step: int, accelerator: Accelerator, on_log: OnLog | None
+) -> None:
+    accelerator.log(figures, step=step)
+    if on_log and accelerator.is_main_process:
+        on_log(step, figures)
+
+
+def _look(
+    task: Task,
+    accelerator: Accelerator,
+    run: Path,
+    step: int,
+    sample: Sample | None,
+    on_log: OnLog | None,
+) -> None:
+    """Validate and draw a sheet."""
+    if not accelerator.is_main_process:
+        return
+    _log(task.validate(task.model), step, accelerator, on_log)
+    if sample:
+        sample(task.model).save(run / f"sample-{step:08d}.png")
 
 
 def _with_average(task: Task, average: EMAModel | None, work: Callable[[], None]) -> None:
@@ -197,30 +236,3 @@ def _with_average(task: Task, average: EMAModel | None, work: Callable[[], None]
         return work()
     finally:
         average.restore(task.model.parameters())
-
-
-def _look(
-    task: Task,
-    model: nn.Module,
-    average: EMAModel | None,
-    accelerator: Accelerator,
-    run: Path,
-    step: int,
-    sample: Sample | None,
-    on_log: Callable[[int, Mapping[str, float]], None] | None,
-) -> None:
-    """Validate and draw a sheet with the weights that would be exported."""
-    if not accelerator.is_main_process:
-        return
-
-    def work() -> None:
-        figures = task.validate(task.model)
-        accelerator.log(figures, step=step)
-        if on_log:
-            on_log(step, figures)
-        if sample:
-            sample(task.model).save(run / f"sample-{step:08d}.png")
-
-    model.eval()
-    _with_average(task, average, work)
-    model.train()

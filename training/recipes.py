@@ -71,6 +71,7 @@ def diffusion_v0() -> DiffusionConfig:
             betas=(0.9, 0.98),
             decay_fraction=0.3,
             ema_decay=0.998,
+            compile=True,
             log_every=10,
             sample_every=300,
             seed=3,

@@ -7,12 +7,13 @@ model, beside its checkpoints, sample sheets and TensorBoard events.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import TorchDynamoPlugin
 from transformers import PreTrainedTokenizerFast
 
 from mmgen.assets import asset_path
@@ -27,9 +28,15 @@ from training import autoencoder, diffusion, towers
 from training.captions import PromptComposer
 from training.dataset import pack, read_rows
 from training.latent_cache import cached_grids, cached_latents, cached_vectors
-from training.loop import LoopConfig, train
+from training.loop import LoopConfig, OnLog, train
 
-OnLog = Callable[[int, Mapping[str, float]], None]
+Stop = Callable[[int], bool]
+"""Asked after each step; True ends the run at a checkpoint."""
+
+
+def never(step: int) -> bool:
+    """Run to the end."""
+    return False
 
 
 def train_autoencoder(
@@ -40,6 +47,7 @@ def train_autoencoder(
     resume: bool = False,
     init_from: Path | None = None,
     on_log: OnLog | None = None,
+    stop: Stop = never,
 ) -> int:
     """Photographs in `data` -> `run/export/vae`; returns the steps done.
 
@@ -53,7 +61,7 @@ def train_autoencoder(
     def export(model: Any, folder: Path) -> None:
         autoencoder.export(model, folder, pixels)
 
-    return _run(task, config.loop, run, resume, export, on_log)
+    return _run(task, config.loop, run, resume, export, on_log, stop)
 
 
 def train_towers(
@@ -64,6 +72,7 @@ def train_towers(
     resume: bool = False,
     init_from: Path | None = None,
     on_log: OnLog | None = None,
+    stop: Stop = never,
 ) -> int:
     """Photographs and captions in `data` -> `run/export/{tokenizer,text_encoder,image_encoder}`.
 
@@ -87,7 +96,7 @@ def train_towers(
     def export(model: Any, folder: Path) -> None:
         towers.export(model, tokenizer, folder)
 
-    return _run(task, config.loop, run, resume, export, on_log)
+    return _run(task, config.loop, run, resume, export, on_log, stop)
 
 
 def train_diffusion(
@@ -99,6 +108,7 @@ def train_diffusion(
     resume: bool = False,
     init_from: Path | None = None,
     on_log: OnLog | None = None,
+    stop: Stop = never,
 ) -> int:
     """Photographs, captions and the frozen parts -> `run/export`, a whole model folder.
 
@@ -123,7 +133,7 @@ def train_diffusion(
     def export(model: Any, folder: Path) -> None:
         diffusion.export(task, model, folder)
 
-    return _run(task, config.loop, run, resume, export, on_log)
+    return _run(task, config.loop, run, resume, export, on_log, stop)
 
 
 def _look_at(
@@ -155,7 +165,7 @@ def packed_folder(run: Path) -> Path:
     return run.parent / "packed"
 
 
-def make_accelerator(run: Path) -> Accelerator:
+def make_accelerator(run: Path, *, compile_model: bool = False) -> Accelerator:
     """On the GPU where there is one, in bfloat16 where it multiplies it; TensorBoard in `run`."""
     run.mkdir(parents=True, exist_ok=True)
     device = choose_device("auto")
@@ -164,6 +174,9 @@ def make_accelerator(run: Path) -> Accelerator:
         mixed_precision=precision,
         cpu=device.type == "cpu",
         project_dir=run,
+        dynamo_plugin=TorchDynamoPlugin(backend="inductor", dynamic=False)
+        if compile_model
+        else None,
         log_with="tensorboard" if _has_tensorboard() else None,
     )
     accelerator.init_trackers("tensorboard")
@@ -183,8 +196,9 @@ def _run(
     resume: bool,
     export: Callable[[Any, Path], None],
     on_log: OnLog | None,
+    stop: Stop,
 ) -> int:
-    accelerator = make_accelerator(run)
+    accelerator = make_accelerator(run, compile_model=loop.compile)
     try:
         return train(
             task,
@@ -195,6 +209,7 @@ def _run(
             sample=getattr(task, "sample", None),
             export=export,
             on_log=on_log,
+            stop=stop,
         )
     finally:
         accelerator.end_training()

@@ -221,7 +221,7 @@ def _train(
     from ui.train import train
 
     num_steps = None if steps is None else usage.whole_number("steps", steps)
-    train(
+    code = train(
         stage,
         recipe=recipe,
         data=data,
@@ -231,6 +231,7 @@ def _train(
         components=components,
         steps=num_steps,
     )
+    raise typer.Exit(code)
 
 
 def command_tree() -> Any:

@@ -19,6 +19,8 @@ from mmgen.errors import (
     UnknownChoice,
 )
 from mmgen.home import private_folder, training_path
+from ui.interrupt import StopOnRequest
+from ui.show_errors import INTERRUPTED
 from ui.words import duration, say
 
 _MOST_STEPS = 10_000_000
@@ -52,10 +54,11 @@ def train(
     init_from: Path | None,
     components: Path | None,
     steps: int | None,
-) -> None:
-    """Train `stage` (autoencoder, towers, diffusion) by a named recipe.
+) -> int:
+    """Train `stage` (autoencoder, towers, diffusion) by a named recipe; returns the exit code.
 
-    The run folder defaults to `training/local/<stage>-<recipe>` under home.
+    The run folder defaults to `training/local/<stage>-<recipe>` under home. The first
+    Ctrl-C ends the run at a checkpoint that --resume goes on from.
     """
     if resume and init_from:
         raise Conflict(first="--resume", second="--init-from")
@@ -75,10 +78,20 @@ def train(
     run_stage: Callable[..., int] = getattr(stages, f"train_{stage}")
     if stage == "diffusion":
         run_stage = functools.partial(run_stage, components=components)
-    done = run_stage(
-        config, data, run, resume=resume, init_from=init_from, on_log=_log_to(config.loop.steps)
-    )
-    print(say("train.done", steps=done, elapsed=duration(time.monotonic() - began), folder=run))
+    with StopOnRequest() as stop:
+        done = run_stage(
+            config,
+            data,
+            run,
+            resume=resume,
+            init_from=init_from,
+            on_log=_log_to(config.loop.steps),
+            stop=lambda step: stop.asked,
+        )
+    elapsed = duration(time.monotonic() - began)
+    key = "train.done" if done == config.loop.steps else "train.stopped"
+    print(say(key, steps=done, elapsed=elapsed, folder=run))
+    return 0 if done == config.loop.steps else INTERRUPTED
 
 
 def _config(stage: str, recipe: str, steps: int | None) -> Any:

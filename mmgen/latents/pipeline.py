@@ -1,7 +1,7 @@
 """Prompts and reference pictures -> pictures, in diffusers' idiom.
 
-The five stages of `__call__`: read the words, look at the references, draw
-noise, denoise, decode. It knows neither labels nor catalogues nor files.
+The five stages of `__call__`: read words and references, draw noise, lay out the
+schedule, denoise, decode. It knows neither labels nor catalogues nor files.
 """
 
 from __future__ import annotations
@@ -181,46 +181,27 @@ class GarmentPipeline(DiffusionPipeline):
         is_guided = guidance_scale > 1
         self._interrupt = False
 
-        # 1. Words, 2. references: unconditional rows first, so that one call guides.
-        texts = [*negatives, *prompts] if is_guided else prompts
-        features, mask, pooled = self.encode_prompt(texts)
-        seen, filled = self.encode_references(pictures, weights)
-        if is_guided:
-            seen = torch.cat([torch.zeros_like(seen), seen])
-            filled = torch.cat([torch.zeros_like(filled), filled])
-        condition = {
-            "encoder_hidden_states": features,
-            "encoder_attention_mask": mask,
-            "pooled_projections": pooled,
-            "reference_hidden_states": seen,
-            "reference_weights": filled,
-        }
+        # 1. Words and references.
+        condition = self._condition(prompts, negatives if is_guided else None, pictures, weights)
         condition = {
             name: value.repeat_interleave(num_images_per_prompt, dim=0)
             for name, value in condition.items()
         }
-        rows = len(condition["reference_weights"])
-        whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=self._execution_device)
-        condition["valid_box"] = whole.expand(rows, -1)
 
-        # 3. Noise.
+        # 2. Noise.
         batch = len(prompts) * num_images_per_prompt
         latents = self.prepare_latents(batch, height, width, generator, latents)
 
-        # 4. Denoise.
+        # 3. Schedule.
         sigmas = np.linspace(1.0, 1.0 / num_inference_steps, num_inference_steps)
         self.scheduler.set_timesteps(sigmas=sigmas.tolist(), device=self._execution_device)
+
+        # 4. Denoise.
         with self.progress_bar(total=num_inference_steps) as progress:
             for index, timestep in enumerate(self.scheduler.timesteps):
                 if self.interrupt:
                     break
-                doubled = torch.cat([latents, latents]) if is_guided else latents
-                velocity = self.transformer(
-                    doubled, timestep.expand(len(doubled)), **condition, return_dict=False
-                )[0].float()
-                if is_guided:
-                    unconditional, conditional = velocity.chunk(2)
-                    velocity = torch.lerp(unconditional, conditional, guidance_scale)
+                velocity = self._velocity(latents, timestep, condition, guidance_scale)
                 latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
                 if callback_on_step_end is not None:
                     values = {"latents": latents}
@@ -233,6 +214,45 @@ class GarmentPipeline(DiffusionPipeline):
         images = self.finish(latents, output_type)
         self.maybe_free_model_hooks()
         return GarmentPipelineOutput(images=images) if return_dict else (images,)
+
+    def _condition(
+        self,
+        prompts: list[str],
+        negatives: list[str] | None,
+        pictures: list[list[Image.Image]],
+        weights: list[list[float]],
+    ) -> dict[str, Tensor]:
+        """What the transformer reads beside latents and time; with guidance, first the
+        unconditional rows, which see no reference, then the conditional ones."""
+        features, mask, pooled = self.encode_prompt([*(negatives or []), *prompts])
+        seen, filled = self.encode_references(pictures, weights)
+        if negatives is not None:
+            seen = torch.cat([torch.zeros_like(seen), seen])
+            filled = torch.cat([torch.zeros_like(filled), filled])
+        whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=self._execution_device)
+        return {
+            "encoder_hidden_states": features,
+            "encoder_attention_mask": mask,
+            "pooled_projections": pooled,
+            "reference_hidden_states": seen,
+            "reference_weights": filled,
+            "valid_box": whole.expand(len(filled), -1),
+        }
+
+    def _velocity(
+        self, latents: Tensor, timestep: Tensor, condition: dict[str, Tensor], guidance_scale: float
+    ) -> Tensor:
+        """The guided prediction, both halves in one call (arXiv 2207.12598)."""
+        rows = len(condition["valid_box"])
+        is_guided = rows == 2 * len(latents)
+        doubled = torch.cat([latents, latents]) if is_guided else latents
+        velocity: Tensor = self.transformer(
+            doubled, timestep.expand(rows), **condition, return_dict=False
+        )[0].float()
+        if not is_guided:
+            return velocity
+        unconditional, conditional = velocity.chunk(2)
+        return torch.lerp(unconditional, conditional, guidance_scale)
 
     def _check_size(self, height: int, width: int) -> None:
         step = LATENT_SCALE * self.transformer.config.patch_size

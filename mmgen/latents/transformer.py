@@ -42,15 +42,20 @@ class AttentionProcessor:
             query = attention.to_q(hidden).view(batch, length, heads, -1)
             kv = attention.to_kv(context).view(batch, context.shape[1], 2, heads, -1)
             key, value = kv.unbind(2)
-        mixed = dispatch_attention_fn(
-            _normed(query, attention.norm_q),
-            _normed(key, attention.norm_k),
+        mixed = self.attend(_normed(query, attention.norm_q), _normed(key, attention.norm_k), value)
+        out: Tensor = attention.to_out(mixed.reshape(batch, length, width))
+        return out
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """All (B, N, heads, d), keys and values (B, M, heads, d) -> (B, N, heads, d)."""
+        mixed: Tensor = dispatch_attention_fn(
+            query,
+            key,
             value,
             backend=self._attention_backend,
             parallel_config=self._parallel_config,
         )
-        out: Tensor = attention.to_out(mixed.reshape(batch, length, width))
-        return out
+        return mixed
 
 
 def _normed(tensor: Tensor, norm: nn.RMSNorm) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import stat
 
 import pytest
@@ -76,3 +77,20 @@ def test_resuming_what_never_ran_is_said(train, tmp_path):
     said = train("autoencoder", "--run", str(tmp_path / "none"), "--resume", code=2).err
     assert "里没有可以接着训练的检查点；请不带 --resume 开始" in said
     assert not (tmp_path / "none").exists()
+
+
+def test_ctrl_c_keeps_a_checkpoint_to_go_on_from(train, tmp_path, monkeypatch):
+    run = ("--run", str(tmp_path / "run"))
+
+    def interrupt_at_two(steps):
+        def log(step, figures):
+            if step == 2 and "loss" in figures:
+                signal.raise_signal(signal.SIGINT)
+
+        return log
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ui.train._log_to", interrupt_at_two)
+        stopped = train("autoencoder", *run, code=130)
+    assert stopped.out.startswith("已在第 2 步存好检查点并停止")
+    assert train("autoencoder", *run, "--resume").out.startswith("训练完成：4 步")
