@@ -56,6 +56,12 @@ class ModelFolder:
                 raise ModelFileBroken(file=name, path=self.path, reason=reason)
 
 
+def identity_of(files: Mapping[str, str]) -> str:
+    """sha256 of the sorted lines `path<TAB>sha256` of `files`, hex."""
+    lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
 def check_model_folder(path: Path, *, allowed_classes: Collection[tuple[str, str]]) -> ModelFolder:
     """The folder's files and identity, once it is found safe and whole.
 
@@ -79,11 +85,10 @@ def check_model_folder(path: Path, *, allowed_classes: Collection[tuple[str, str
         _check_pipeline(path, contents, allowed_classes)
     else:
         _check_single_model(path, contents, allowed_classes)
-    lines = "\n".join(f"{name}\t{digest}" for name, digest in sorted(contents.sha256.items()))
     return ModelFolder(
         path=path,
         files=MappingProxyType(dict(sorted(contents.sha256.items()))),
-        sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        sha256=identity_of(contents.sha256),
         stamps=MappingProxyType(contents.stamps),
     )
 

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from mmgen.assets import asset_path
 from mmgen.devices import attention_backend, choose_device, choose_dtype
 from mmgen.files.read_picture import read_picture
+from mmgen.framing import fit
 from mmgen.latents.generator import GarmentGenerator, Language
 from mmgen.latents.pipeline import GarmentPipeline
 from mmgen.latents.transformer import GarmentTransformer2DModel  # noqa: F401 - see below
-from mmgen.model_folder import ModelFolder, check_model_folder
+from mmgen.model_folder import ModelFolder, check_model_folder, identity_of
 from mmgen.pixels.autoencoder import GarmentAutoencoder  # noqa: F401
-from mmgen.retrieval.towers import ImageEncoder  # noqa: F401
-from mmgen.text.encoder import TextEncoder  # noqa: F401
+from mmgen.retrieval.retriever import TowerRetriever
+from mmgen.retrieval.towers import ImageEncoder
+from mmgen.text.encoder import TextEncoder
 from mmgen.text.garment_words import speaks_of_clothes
 from mmgen.text.normalize import normalize
 
@@ -31,6 +34,7 @@ from mmgen.text.normalize import normalize
 # imported: that is what the imports above are for.
 
 EMBEDDED = "embedded"
+TOWERS = ("image_encoder", "text_encoder", "tokenizer")
 EMBEDDED_CLASSES = frozenset(
     {
         ("diffusers", "GarmentPipeline"),
@@ -79,11 +83,33 @@ def load_generator(
         pipeline,
         id=model if model == EMBEDDED else Path(model).name,
         sha256=folder.sha256,
-        licence="Apache-2.0",
+        licence="Apache-2.0" if model == EMBEDDED else "unknown",
         language=Language(normalize=normalize, speaks_of_clothes=speaks_of_clothes),
         read_picture=read_picture,
         micro_batch=micro_batch,
     )
+
+
+def load_retriever(model: str = EMBEDDED) -> TowerRetriever:
+    """The two towers of `model`, on the CPU, as a `Retriever`.
+
+    Its sha256 covers the towers' files alone: vectors outlive a new denoiser.
+    Raises as `load_generator`.
+    """
+    folder = check_model_folder(find_model(model), allowed_classes=EMBEDDED_CLASSES)
+    files = {name: digest for name, digest in folder.files.items() if name.split("/")[0] in TOWERS}
+    dtype = choose_dtype(torch.device("cpu"))
+    options = {"dtype": dtype, "local_files_only": True, "use_safetensors": True}
+    retriever = TowerRetriever(
+        tokenizer=PreTrainedTokenizerFast.from_pretrained(folder.path / "tokenizer"),
+        text_encoder=TextEncoder.from_pretrained(folder.path / "text_encoder", **options),
+        image_encoder=ImageEncoder.from_pretrained(folder.path / "image_encoder", **options),
+        sha256=identity_of(files),
+        prepare_text=normalize,
+        prepare_image=lambda image, height, width: fit(image, height, width)[0],
+    )
+    folder.check_unchanged()
+    return retriever
 
 
 def load_pipeline(folder: ModelFolder, dtype: torch.dtype) -> GarmentPipeline:

@@ -71,7 +71,8 @@ INTERFACE = {
     "info.place": "{value} ({source})",
     "train.step": "step {step}/{steps}, {figures}",
     "train.done": "training done: {steps} steps in {elapsed}; results in {folder}",
-    "train.stopped": "stopped at a checkpoint after {steps} steps, {elapsed}; go on with --resume --run {folder}",
+    "train.stopped": "stopped at a checkpoint after {steps} steps, {elapsed};"
+    " go on with --resume --run {folder}",
     "rebuild.progress": "{done}/{total}",
     "rebuild.missing": "the copy of the data set lacks {name}",
     "rebuild.broken": "{name} cannot be read ({reason})",

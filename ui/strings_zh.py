@@ -245,7 +245,8 @@ INTERFACE = {
     "info.place": "{value}（{source}）",
     "train.step": "第 {step}/{steps} 步，{figures}",
     "train.done": "训练完成：{steps} 步，用时 {elapsed}；结果在 {folder}",
-    "train.stopped": "已在第 {steps} 步存好检查点并停止，用时 {elapsed}；接着训练请用 --resume --run {folder}",
+    "train.stopped": "已在第 {steps} 步存好检查点并停止，用时 {elapsed}；"
+    "接着训练请用 --resume --run {folder}",
     "rebuild.progress": "{done}/{total}",
     "rebuild.missing": "数据集副本里没有 {name}",
     "rebuild.broken": "{name} 读不出来（{reason}）",

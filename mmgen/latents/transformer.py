@@ -11,7 +11,6 @@ diffusers' xformers path would silently turn a boolean one into biases.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any, ClassVar
 
@@ -123,7 +122,6 @@ class GarmentTransformerBlock(nn.Module):
         return torch.addcmul(hidden, gate2, self.down(inner))
 
 
-@functools.lru_cache(maxsize=8)
 def position_table(height: int, width: int, dim: int, base_height: int, base_width: int) -> Tensor:
     """float32 (height * width, dim): sines and cosines of each token's place.
 
