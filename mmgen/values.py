@@ -71,6 +71,15 @@ def check_side(name: str, value: Any) -> None:
         raise errors.NotMultiple(name=name, got=value, of=step, near=round(value / step) * step)
 
 
+def one_each(name: str, value: str | Sequence[str], count: int) -> list[str]:
+    """`value` as `count` texts: one text serves all; raises `WrongType` on another number."""
+    values = [value] * count if isinstance(value, str) else list(value)
+    if len(values) != count:
+        got, wanted = f"{len(values)} texts", f"one text or {count}"
+        raise errors.WrongType(name=name, got=got, wanted=wanted)
+    return values
+
+
 def _check_weighted(name: str, pairs: Any) -> None:
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):

@@ -32,7 +32,7 @@ from mmgen.files.read_picture import sha256_of
 from mmgen.files.write import SavedPicture, save_picture
 from mmgen.seeds import seeds_for
 from mmgen.settings import load_settings
-from mmgen.values import Generator, ImageRequest, OnStep, Step, check_whole
+from mmgen.values import Generator, ImageRequest, OnStep, Step, check_whole, one_each
 
 if TYPE_CHECKING:
     import torch
@@ -204,7 +204,7 @@ class TextToImagePipeline:
         """
         check_whole("num_images_per_prompt", num_images_per_prompt, 1, limits.NUM_IMAGES)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        negatives = _one_each("negative_prompt", negative_prompt, len(prompts))
+        negatives = one_each("negative_prompt", negative_prompt, len(prompts))
         pictures, weighted = _weigh(references, reference_weights)
         seeds = _seeds(seed, generator, len(prompts), num_images_per_prompt)
         requests = [
@@ -306,13 +306,6 @@ class TextToImagePipeline:
                 **generator.environment,
             },
         )
-
-
-def _one_each(name: str, value: str | Sequence[str], count: int) -> list[str]:
-    values = [value] * count if isinstance(value, str) else list(value)
-    if len(values) != count:
-        raise WrongType(name=name, got=f"{len(values)} texts", wanted=f"one text or {count}")
-    return values
 
 
 def _weigh(

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mmgen.errors import Conflict, OutOfRange, WrongType
 from mmgen.framing import fit
+from mmgen.values import one_each
 
 LATENT_SCALE = 8
 """Pixels to a latent, on each side."""
@@ -174,7 +175,7 @@ class GarmentPipeline(DiffusionPipeline):
         callback_on_step_end      (pipeline, step, timestep, tensors) -> tensors to replace
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        negatives = _one_each("negative_prompt", negative_prompt, len(prompts))
+        negatives = one_each("negative_prompt", negative_prompt, len(prompts))
         pictures, weights = _pair_references(references, reference_weights, len(prompts))
         height, width = height or self.default_size[0], width or self.default_size[1]
         self._check_size(height, width)
@@ -271,13 +272,6 @@ class GarmentPipeline(DiffusionPipeline):
         if output_type == "np":
             return arrays
         return [Image.fromarray(array) for array in arrays]
-
-
-def _one_each(name: str, value: str | Sequence[str], count: int) -> list[str]:
-    values = [value] * count if isinstance(value, str) else list(value)
-    if len(values) != count:
-        raise WrongType(name=name, got=f"{len(values)} texts", wanted=f"one text or {count}")
-    return values
 
 
 def _pair_references(

@@ -438,7 +438,7 @@ def test_real_writers_are_accepted(folder):
 
     arrays = {"x": numpy.ones((3, 5), numpy.float32), "y": numpy.zeros((0,), numpy.int64)}
     save_file(arrays, folder / WEIGHTS, metadata={"format": "pt"})
-    check(folder)
+    assert WEIGHTS in check(folder).files
 
 
 def test_the_check_loads_neither_torch_nor_diffusers_nor_pickled_objects():

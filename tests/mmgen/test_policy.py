@@ -59,7 +59,7 @@ def test_a_disguised_word_is_refused_by_the_id_of_its_rule(rules, prompt, rule):
     "prompt", ["红色连衣裙", "xxxl 号T恤", "acme", "machine", "手套", "枪灰色手包", "gored skirt"]
 )
 def test_other_prompts_pass(rules, prompt):
-    check(ImageRequest(prompt=prompt), rules)
+    assert check(ImageRequest(prompt=prompt), rules) is None
 
 
 def test_the_negative_prompt_is_read_too(rules):

@@ -193,7 +193,7 @@ def test_one_warning_for_what_is_not_read(pipe):
 def test_no_warning_for_clothes(pipe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pipe(["旗袍", "red dress", "👗", "一字领露肩"], seed=1, **FAST)
+        assert pipe(["旗袍", "red dress", "👗", "一字领露肩"], seed=1, **FAST).images
 
 
 def test_rules_are_checked_before_anything_is_drawn(pipe, empty_home):

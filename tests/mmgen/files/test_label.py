@@ -104,4 +104,4 @@ def test_label_and_reader_load_neither_torch_nor_diffusers() -> None:
         "import sys, mmgen.files.write, mmgen.files.sheet\n"
         "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
