@@ -84,12 +84,10 @@ class GarmentGenerator:
     ) -> list[np.ndarray]:
         filled = group + [group[-1]] * (self.micro_batch - len(group))
         first = group[0]
-        read_prompt = self._language.normalize
+        normalize = self._language.normalize
         made: Any = self.pipeline(
-            [read_prompt(request.prompt) for request in filled],
-            negative_prompt=[
-                self._language.normalize(request.negative_prompt) for request in filled
-            ],
+            [normalize(request.prompt) for request in filled],
+            negative_prompt=[normalize(request.negative_prompt) for request in filled],
             num_inference_steps=first.num_inference_steps,
             guidance_scale=first.guidance_scale,
             references=[[read(sha256) for sha256, _ in r.references] for r in filled],

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mmgen import TextToImagePipeline
+from mmgen.errors import FileUnreadable
 from training import recipes, run
 from training.autoencoder import box_mask
 from training.dataset import pack, read_rows
@@ -92,6 +93,17 @@ def test_packed_pictures_are_the_photographs_and_decoded_once(garments, tmp_path
     again, _ = pack(garments, rows, tmp_path, height=64, width=48)
     assert sorted(tmp_path.iterdir()) == before
     assert np.array_equal(again, pixels)
+
+
+def test_a_broken_photograph_is_named_and_nothing_stays_behind(garments, tmp_path):
+    folder, cache = tmp_path / "data", tmp_path / "cache"
+    shutil.copytree(garments, folder)
+    rows = read_rows(folder, "train")
+    broken = folder / rows[3]["file_name"]
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(FileUnreadable, match=broken.name):
+        pack(folder, rows, cache, height=64, width=48)
+    assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("recipe", ["AUTOENCODER", "TOWERS", "DIFFUSION"])
