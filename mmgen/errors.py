@@ -11,7 +11,7 @@
     MmgenWarning (UserWarning)
 
 Each leaf carries a `code` (stable, for machines and translations), an English
-`template` and `params`, the values of its placeholders. `ui/strings_zh.py`
+`template` and `params`, the values of its placeholders. `ui/strings/`
 holds the Chinese sentence of every code with the same placeholders. A message
 says what was got, what is allowed and what to do.
 """

@@ -49,8 +49,12 @@ class MadePicture:
     """uint8 (H, W, 3), sRGB."""
     model: Mapping[str, Any]
     """id, revision, sha256, licence."""
+    adapters: tuple[Mapping[str, Any], ...] = ()
     references: tuple[Mapping[str, Any], ...] = ()
+    scores: Mapping[str, Any] | None = None
+    seen: Mapping[str, Any] | None = None
     checks: Mapping[str, Any] | None = None
+    parent: str | None = None
     environment: Mapping[str, Any] | None = None
 
     @property
@@ -66,10 +70,12 @@ class MadePicture:
         format: str = "png",  # noqa: A002 - the word users know from every picture library
         visible_label: bool = False,
         overwrite: bool = False,
+        job: Mapping[str, Any] | None = None,
     ) -> SavedPicture:
         """Write `folder/NAME.png` with its AI label, and `NAME.png.json` beside it.
 
-        `name` defaults to the beginning of the prompt and the seed. Raises
+        `name` defaults to the beginning of the prompt and the seed. `job`: job, item
+        and row_key, for a picture made by a job. Raises
         `UnknownChoice`, `OutputNotWritable`, `OutputDiskFull`, `LabelLost`.
         """
         return save_picture(
@@ -82,9 +88,14 @@ class MadePicture:
             producer=load_settings().label_producer,
             visible=visible_label,
             overwrite=overwrite,
+            adapters=self.adapters,
             references=self.references,
+            scores=self.scores,
+            seen=self.seen,
             checks=self.checks,
+            parent=self.parent,
             environment=self.environment,
+            job=job,
         )
 
 

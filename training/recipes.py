@@ -24,6 +24,23 @@ def autoencoder_v0() -> AutoencoderConfig:
     )
 
 
+def autoencoder_v1() -> AutoencoderConfig:
+    """From v0 (`--init-from`): structure joins the loss, so that fabric keeps its texture."""
+    return AutoencoderConfig(
+        loop=LoopConfig(
+            steps=2_400,
+            batch_size=16,
+            learning_rate=4e-4,
+            decay_fraction=0.8,
+            weight_decay=1e-3,
+            checkpoint_minutes=4,
+            sample_every=600,
+            seed=4,
+        ),
+        structure_weight=0.5,
+    )
+
+
 def autoencoder_tiny() -> AutoencoderConfig:
     """A few seconds: tests, and a dry run of everything before a long one."""
     return AutoencoderConfig(
@@ -100,6 +117,6 @@ def diffusion_tiny() -> DiffusionConfig:
     )
 
 
-AUTOENCODER = {"v0": autoencoder_v0, "tiny": autoencoder_tiny}
+AUTOENCODER = {"v0": autoencoder_v0, "v1": autoencoder_v1, "tiny": autoencoder_tiny}
 TOWERS = {"v0": towers_v0, "tiny": towers_tiny}
 DIFFUSION = {"v0": diffusion_v0, "tiny": diffusion_tiny}

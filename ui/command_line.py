@@ -9,47 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from mmgen import __version__
 from mmgen.errors import MmgenError
-from ui import usage
+from ui import commands_train, usage
+from ui.command_frame import Command, Device, Group, Json, Model
 from ui.show_errors import INTERRUPTED, report, show_warnings
 from ui.words import say, use_language
-
-_HEADINGS = {
-    "Usage:": "help.usage",
-    "\nArguments:": "help.arguments",
-    "\nOptions:": "help.options",
-    "\nCommands:": "help.commands",
-}
-
-
-class _Translated:
-    """Help in the language in force; typer's own headings included."""
-
-    def get_help(self, ctx: Any) -> str:
-        text: str = super().get_help(ctx)  # type: ignore[misc]
-        for english, key in _HEADINGS.items():
-            lead = "\n" if english.startswith("\n") else ""
-            text = text.replace(english, f"{lead}{say(key)}", 1)
-        return (
-            text.replace("[default: ", f"[{say('help.default')}: ")
-            .replace("[required]", f"[{say('help.required')}]")
-            .replace(" <str>", "")
-            .replace(" <path>", "")
-            .replace("Show this message and exit.", say("help.help"))
-        )
-
-
-class Command(_Translated, TyperCommand):
-    """A command whose help is translated."""
-
-
-class Group(_Translated, TyperGroup):
-    """A group whose help is translated."""
-
 
 app = typer.Typer(
     cls=Group,
@@ -59,18 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-train_app = typer.Typer(cls=Group, help="help.train", rich_markup_mode=None, no_args_is_help=True)
-app.add_typer(train_app, name="train")
-
-Json = Annotated[bool, typer.Option("--json", help="help.json")]
-Device = Annotated[str | None, typer.Option("--device", help="help.device", metavar="NAME")]
-Model = Annotated[str | None, typer.Option("--model", help="help.model", metavar="MODEL")]
-Recipe = Annotated[str, typer.Option("--recipe", help="help.recipe", metavar="NAME")]
-Data = Annotated[Path, typer.Option("--data", help="help.data", metavar="DIR")]
-Run = Annotated[Path | None, typer.Option("--run", help="help.run", metavar="DIR")]
-Resume = Annotated[bool, typer.Option("--resume", help="help.resume")]
-InitFrom = Annotated[Path | None, typer.Option("--init-from", help="help.init_from", metavar="DIR")]
-TrainSteps = Annotated[str | None, typer.Option("--steps", help="help.train_steps", metavar="N")]
+app.add_typer(commands_train.train_app, name="train")
 
 
 @app.callback(invoke_without_command=True)
@@ -155,83 +111,6 @@ def _info(json: Json = False, model: Model = None, device: Device = None) -> Non
     from ui.info import show_info
 
     show_info(model=model, device=device, as_json=json)
-
-
-@train_app.command("autoencoder", cls=Command, help="help.train_autoencoder")
-def _train_autoencoder(
-    recipe: Recipe = "v0",
-    data: Data = Path("data/garments"),
-    run: Run = None,
-    resume: Resume = False,
-    init_from: InitFrom = None,
-    steps: TrainSteps = None,
-) -> None:
-    _train("autoencoder", recipe, data, run, resume, init_from, steps)
-
-
-@train_app.command("towers", cls=Command, help="help.train_towers")
-def _train_towers(
-    recipe: Recipe = "v0",
-    data: Data = Path("data/garments"),
-    run: Run = None,
-    resume: Resume = False,
-    init_from: InitFrom = None,
-    steps: TrainSteps = None,
-) -> None:
-    _train("towers", recipe, data, run, resume, init_from, steps)
-
-
-@train_app.command("diffusion", cls=Command, help="help.train_diffusion")
-def _train_diffusion(
-    recipe: Recipe = "v0",
-    data: Data = Path("data/garments"),
-    run: Run = None,
-    resume: Resume = False,
-    init_from: InitFrom = None,
-    components: Annotated[
-        Path | None, typer.Option("--components", help="help.components", metavar="DIR")
-    ] = None,
-    steps: TrainSteps = None,
-) -> None:
-    _train("diffusion", recipe, data, run, resume, init_from, steps, components)
-
-
-@train_app.command("rebuild-data", cls=Command, help="help.train_rebuild")
-def _rebuild_data(
-    source: Annotated[Path, typer.Argument(help="help.source", metavar="SOURCE")],
-    out: Annotated[Path, typer.Argument(help="help.rebuilt", metavar="OUT")] = Path(
-        "data/garments"
-    ),
-) -> None:
-    from ui.train import rebuild_data
-
-    raise typer.Exit(rebuild_data(source, out))
-
-
-def _train(
-    stage: str,
-    recipe: str,
-    data: Path,
-    run: Path | None,
-    resume: bool,
-    init_from: Path | None,
-    steps: str | None,
-    components: Path | None = None,
-) -> None:
-    from ui.train import train
-
-    num_steps = None if steps is None else usage.whole_number("steps", steps)
-    code = train(
-        stage,
-        recipe=recipe,
-        data=data,
-        run=run,
-        resume=resume,
-        init_from=init_from,
-        components=components,
-        steps=num_steps,
-    )
-    raise typer.Exit(code)
 
 
 def command_tree() -> Any:

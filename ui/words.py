@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from mmgen.errors import MmgenError, MmgenWarning
-from ui import strings_en, strings_zh
+from ui import strings
 
 _language: ContextVar[str] = ContextVar("language", default="zh")
 
@@ -21,8 +21,8 @@ def use_language(lang: str) -> None:
 
 def say(key: str, **params: Any) -> str:
     """The interface text `key` with its placeholders filled."""
-    strings = strings_en if _language.get() == "en" else strings_zh
-    return strings.INTERFACE[key].format(**params)
+    table = strings.INTERFACE_EN if _language.get() == "en" else strings.INTERFACE_ZH
+    return table[key].format(**params)
 
 
 def sentence(problem: MmgenError | MmgenWarning) -> str:
@@ -33,14 +33,14 @@ def sentence(problem: MmgenError | MmgenWarning) -> str:
     """
     if _language.get() == "en":
         return str(problem)
-    known = strings_zh.ERRORS if isinstance(problem, MmgenError) else strings_zh.WARNINGS
+    known = strings.ERRORS if isinstance(problem, MmgenError) else strings.WARNINGS
     template = known.get(problem.code)
     if template is None:
         return str(problem)
     values = {key: _value_in_chinese(value) for key, value in problem.params.items()}
     if problem.code.startswith("value."):
         name = problem.params.get("name")
-        values["name"] = strings_zh.NAMES.get(str(name), f"{name} ")
+        values["name"] = strings.NAMES.get(str(name), f"{name} ")
     return template.format(**values)
 
 
@@ -63,9 +63,9 @@ def phrase(text: str) -> str:
     """An English phrase that an error carries, in the language in force."""
     if _language.get() == "en":
         return text
-    if text in strings_zh.PHRASES:
-        return strings_zh.PHRASES[text]
-    for pattern, chinese in strings_zh.PATTERNS.items():
+    if text in strings.PHRASES:
+        return strings.PHRASES[text]
+    for pattern, chinese in strings.PATTERNS.items():
         if match := re.fullmatch(pattern, text):
             return chinese.format(*match.groups())
     return text

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmgen import errors
-from ui import strings_en, strings_zh
+from ui import strings
 from ui.words import duration, phrase, say, sentence, use_language
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,12 +48,12 @@ def leaves() -> dict[str, str]:
 
 
 def test_every_code_has_a_sentence_and_every_sentence_a_code():
-    assert not strings_zh.ERRORS.keys() & strings_zh.WARNINGS.keys()
-    assert {**strings_zh.ERRORS, **strings_zh.WARNINGS}.keys() == leaves().keys()
+    assert not strings.ERRORS.keys() & strings.WARNINGS.keys()
+    assert {**strings.ERRORS, **strings.WARNINGS}.keys() == leaves().keys()
 
 
 def test_a_sentence_has_the_placeholders_of_its_template():
-    chinese = {**strings_zh.ERRORS, **strings_zh.WARNINGS}
+    chinese = {**strings.ERRORS, **strings.WARNINGS}
     assert {code: placeholders(text) for code, text in chinese.items()} == {
         code: placeholders(template) for code, template in leaves().items()
     }
@@ -63,28 +63,28 @@ def test_warnings_and_errors_are_not_mixed_up():
     def codes(kind: type) -> set[str]:
         return {kind.code} | {code for leaf in kind.__subclasses__() for code in codes(leaf)}
 
-    assert strings_zh.WARNINGS.keys() <= codes(errors.MmgenWarning)
-    assert not strings_zh.ERRORS.keys() & codes(errors.MmgenWarning)
+    assert strings.WARNINGS.keys() <= codes(errors.MmgenWarning)
+    assert not strings.ERRORS.keys() & codes(errors.MmgenWarning)
 
 
 def test_the_interface_has_the_same_keys_and_placeholders_in_both_languages():
-    chinese, english = strings_zh.INTERFACE, strings_en.INTERFACE
+    chinese, english = strings.INTERFACE_ZH, strings.INTERFACE_EN
     assert chinese.keys() == english.keys()
     for key, text in chinese.items():
         assert placeholders(text) == placeholders(english[key]), key
 
 
 def test_every_key_that_is_used_exists_and_every_key_is_used():
-    files = [path for path in (ROOT / "ui").glob("*.py") if not path.stem.startswith("strings_")]
+    files = [path for path in (ROOT / "ui").rglob("*.py") if path.parent.name != "strings"]
     source = "".join(path.read_text(encoding="utf-8") for path in files)
     used = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_]+)?)["']""", source))
-    keys = strings_zh.INTERFACE.keys()
+    keys = strings.INTERFACE_ZH.keys()
     computed = {key for key in keys if key.startswith("verify.")}
     assert keys - computed <= used
 
 
 def test_chinese_sentences_are_chinese():
-    for text in {**strings_zh.ERRORS, **strings_zh.WARNINGS}.values():
+    for text in {**strings.ERRORS, **strings.WARNINGS}.values():
         assert re.search("[一-鿿]", text)
         assert not re.search("[一-鿿][,;:!?(]|[,;!?)][一-鿿]", text), text
 

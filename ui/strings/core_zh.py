@@ -1,4 +1,4 @@
-"""Every Chinese word that the interface says; tests hold it against errors.py and strings_en.py."""
+"""Chinese of what all parts share; tests hold it against the errors and core_en.py."""
 
 from __future__ import annotations
 

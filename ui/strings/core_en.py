@@ -1,4 +1,4 @@
-"""The interface in English, key by key as in strings_zh.py; errors bring their own template."""
+"""The interface in English, key by key as in core_zh.py; errors bring their own template."""
 
 from __future__ import annotations
 
