@@ -2,6 +2,7 @@
 
     MMGEN_HOME/                      default: the user data folder of the platform
       config.toml                    settings, read by mmgen/settings.py
+      mmgen.sqlite                   jobs and their items, see mmgen/jobs/
       training/<owner>/<run>/        checkpoints and logs of a training run, mode 0700
 
 Names on disk are ids; what a user calls a thing is data. The owner is `local`
@@ -31,6 +32,11 @@ def home_path(environ: Mapping[str, str] = os.environ) -> Path:
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
     """The file that settings are read from; it need not exist."""
     return home_path(environ) / "config.toml"
+
+
+def database_path() -> Path:
+    """The SQLite file of jobs and their items; it need not exist yet."""
+    return home_path() / "mmgen.sqlite"
 
 
 def training_path(run: str, owner: str = LOCAL_OWNER) -> Path:

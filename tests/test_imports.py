@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("mmgen", "pipelines", "training", "ui")
 """Lowest first: a file imports from its own layer and those before it."""
-STAGES = ("text", "retrieval", "latents", "codes", "pixels", "files")
+STAGES = ("text", "retrieval", "latents", "codes", "pixels", "files", "jobs")
 FRONT_DOOR = Path("mmgen/__init__.py")
 """The one allowed arrow upwards."""
 
@@ -135,6 +135,8 @@ LIGHT = (
     "mmgen.files.read",
     "mmgen.files.write",
     "mmgen.files.read_picture",
+    "mmgen.jobs.queue",
+    "mmgen.jobs.store",
     "ui.command_line",
     "ui.generate",
     "ui.verify",

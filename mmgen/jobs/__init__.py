@@ -1,0 +1,1 @@
+"""Jobs that survive whatever happens: a store of items, and what draws them."""
