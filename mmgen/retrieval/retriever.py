@@ -53,18 +53,19 @@ class TowerRetriever:
     @torch.inference_mode()
     def encode_image(self, images: list[Image]) -> np.ndarray:
         """float32 (B, E), rows of length 1."""
-        config = self.image_encoder.config
-        dtype = self.image_encoder.dtype
         vectors = []
         for chunk in _chunks(images):
-            arrays = [
-                self._prepare_image(image, config.image_height, config.image_width)
-                for image in chunk
-            ]
-            pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
-            unit = pixels.to(dtype).div(127.5).sub(1)
+            unit = self.prepare(chunk).to(self.image_encoder.dtype).div(127.5).sub(1)
             vectors.append(self.image_encoder(unit).image_embeds)
         return _unit(vectors)
+
+    def prepare(self, images: list[Image]) -> torch.Tensor:
+        """uint8 (B, 3, H, W): the pictures as the image tower sees them, before scaling."""
+        config = self.image_encoder.config
+        arrays = [
+            self._prepare_image(image, config.image_height, config.image_width) for image in images
+        ]
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
 
 def _chunks(items: list[Any]) -> Iterator[list[Any]]:
