@@ -141,6 +141,9 @@ LIGHT = (
     "ui.generate",
     "ui.verify",
     "ui.info",
+    "mmgen.jobs.supervisor",
+    "mmgen.jobs.worker",
+    "ui.jobs",
     "ui.train",
 )
 HEAVY = ("torch", "diffusers", "transformers", "pipelines", "training")

@@ -15,6 +15,7 @@ from mmgen import __version__
 from mmgen.errors import MmgenError
 from ui import commands_train, usage
 from ui.command_frame import Command, Device, Group, Json, Model
+from ui.commands_jobs import jobs_app
 from ui.show_errors import INTERRUPTED, report, show_warnings
 from ui.words import say, use_language
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(commands_train.train_app, name="train")
 
 

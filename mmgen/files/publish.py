@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmgen import errors
+from mmgen.process import identity, is_gone
 
 PART_PREFIX = ".part-"
 _MOST_NAMES = 10_000
@@ -48,6 +49,8 @@ def made_folder(folder: Path) -> Iterator[None]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            _sync_folder(path.parent)
         yield
     except BaseException:
         for path in missing:
@@ -119,11 +122,15 @@ def record_path_of(path: Path) -> Path:
 
 
 def sweep_parts(folder: Path, older_than_s: float = 3600.0) -> int:
-    """Remove what killed processes left; returns how many files."""
+    """Remove what killed processes left; returns how many files.
+
+    Those of a process of this machine that has ended go at once, others by age.
+    """
     removed = 0
     for path in folder.glob(PART_PREFIX + "*"):
+        writer = path.name.removeprefix(PART_PREFIX).rpartition("-")[0].replace("-", ":")
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime >= older_than_s:
+            if is_gone(writer) or time.time() - path.stat().st_mtime >= older_than_s:
                 path.unlink()
                 removed += 1
     return removed
@@ -168,8 +175,14 @@ def _on_failure() -> Iterator[contextlib.ExitStack]:
         undo.pop_all()  # reached only when the body did not raise
 
 
+def _part_name(folder: Path) -> Path:
+    """A new name that says which process is writing, so that others know when it is gone."""
+    writer = identity(os.getpid()).replace(":", "-")
+    return folder / f"{PART_PREFIX}{writer}-{secrets.token_hex(8)}"
+
+
 def _write_part(folder: Path, data: bytes, always: contextlib.ExitStack) -> Path:
-    part = folder / f"{PART_PREFIX}{secrets.token_hex(8)}"
+    part = _part_name(folder)
     always.callback(_unlink, part)
     descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     with open(descriptor, "wb") as file:
@@ -235,7 +248,7 @@ def _set_aside(
     if not os.path.lexists(path):
         undo.callback(_unlink_if_same, path, _identity(part))
         return
-    backup = path.with_name(f"{PART_PREFIX}{secrets.token_hex(8)}")
+    backup = _part_name(path.parent)
     always.callback(_unlink, backup)
     if not _claim(path, backup):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(backup))

@@ -138,6 +138,9 @@ class Claim:
     item: Item
     token: str
     until: float
+    """Seconds since 1970."""
+    alone: bool = False
+    """Suspected of having taken a worker down: nothing else may be in work beside it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

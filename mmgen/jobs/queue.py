@@ -47,7 +47,8 @@ class ItemQueue:
                 )
                 lent = {"state": "running", "attempt": row["attempt"] + 1}
                 item = item_of({**row, **lent, "worker": worker, "began": now, "ended": None})
-                claims.append(Claim(item=item, token=token, until=now + lease_s))
+                is_alone = bool(row["alone"])
+                claims.append(Claim(item=item, token=token, until=now + lease_s, alone=is_alone))
         return claims
 
     def _next(self, job: str, count: int) -> list[dict[str, Any]]:

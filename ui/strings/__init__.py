@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from ui.strings import core_en, core_zh
+from ui.strings import core_en, core_zh, jobs_en, jobs_zh
 
-_CHINESE: tuple[ModuleType, ...] = (core_zh,)
-_ENGLISH: tuple[ModuleType, ...] = (core_en,)
+_CHINESE: tuple[ModuleType, ...] = (core_zh, jobs_zh)
+_ENGLISH: tuple[ModuleType, ...] = (core_en, jobs_en)
 
 
 def _joined(parts: tuple[ModuleType, ...], table: str) -> dict[str, str]:
