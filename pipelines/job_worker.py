@@ -97,7 +97,7 @@ def _work(order: WorkerOrder, tell: Tell) -> int:
     )
     signal.signal(signal.SIGTERM, lambda number, frame: setattr(worker, "stop_asked", True))
     threading.Thread(target=_watch_parent, args=(worker,), daemon=True).start()
-    tell({"event": "ready", "micro_batch": maker.micro_batch})
+    tell({"event": "ready", "pid": os.getpid(), "micro_batch": maker.micro_batch})
     worker.run()
     store.close()
     return 1 if worker.must_restart else 0

@@ -59,7 +59,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self
-                connection.execute("COMMIT")
+                self._commit()
             except BaseException:
                 # A full disk may have rolled back by itself.
                 if connection.in_transaction:
@@ -94,6 +94,9 @@ class Database:
             self._local.connection = connection
             self._open.append(connection)
         return connection
+
+    def _commit(self) -> None:
+        self._connection.execute("COMMIT")
 
     def _make_file(self) -> None:
         """Prompts are in it: it is readable by its owner alone."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mmgen.jobs.items import MOST_ATTEMPTS, Claim, Item, ItemState, Result
+from mmgen.jobs.items import MOST_ATTEMPTS, Claim, Item, ItemState, JobState, Result
 from mmgen.jobs.store import JobStore, item_of, note
 from mmgen.values import canonical_json
 
@@ -56,14 +56,14 @@ class ItemQueue:
         head = self._database.read(
             """SELECT items.* FROM items JOIN jobs USING (job_id) WHERE job_id = ?
                AND items.state = 'pending' AND jobs.state = 'active'
-               ORDER BY attempt, position LIMIT 1""",
+               ORDER BY attempt, position, row_key LIMIT 1""",
             (job,),
         )
         if not head or head[0]["alone"] or count == 1:
             return head
         return self._database.read(
             """SELECT * FROM items WHERE job_id = ? AND state = 'pending' AND attempt = ?
-               AND draw_group = ? AND alone = 0 ORDER BY position LIMIT ?""",
+               AND draw_group = ? AND alone = 0 ORDER BY position, row_key LIMIT ?""",
             (job, head[0]["attempt"], head[0]["draw_group"], count),
         )
 
@@ -202,16 +202,24 @@ class ItemQueue:
         return self._end(item, token, ItemState.PENDING)
 
     def _end(self, item: str, token: str, state: ItemState, error: str | None = None) -> bool:
-        """End a claim; what would be pending in a cancelled job is cancelled instead."""
+        """End a claim; what nobody wants any more is not pending again."""
+        if state == ItemState.PENDING:
+            state = self._state_of_unfinished(item)
         return bool(
             self._database.run(
-                f"""UPDATE items SET ended = ?, lease_token = NULL, error = coalesce(?, error),
-                    state = CASE WHEN ? = 'pending' AND (SELECT jobs.state FROM jobs WHERE
-                    jobs.job_id = items.job_id) = 'cancelled' THEN 'cancelled' ELSE ? END
-                    WHERE {_OURS}""",
-                (time.time(), error, state, state, item, token),
+                f"""UPDATE items SET state = ?, ended = ?, lease_token = NULL,
+                    error = coalesce(?, error) WHERE {_OURS}""",
+                (state, time.time(), error, item, token),
             )
         )
+
+    def _state_of_unfinished(self, item: str) -> ItemState:
+        sql = """SELECT jobs.state, items.plan < jobs.plan AS is_old
+                 FROM items JOIN jobs USING (job_id) WHERE item_id = ?"""
+        rows = self._database.read(sql, (item,))
+        if rows and rows[0]["state"] == JobState.CANCELLED:
+            return ItemState.CANCELLED
+        return ItemState.VANISHED if rows and rows[0]["is_old"] else ItemState.PENDING
 
 
 _OURS = "item_id = ? AND lease_token = ? AND state = 'running'"

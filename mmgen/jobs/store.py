@@ -200,9 +200,9 @@ class JobStore:
         """Make the job's items those of `items`, streamed: new ones are added, others kept.
 
         An item that is not among them becomes `vanished`, unless it is being made; its
-        picture stays. The job
-        is `planning` until all are put, so that a half-read table never runs; then it
-        is active. Putting the same items again changes nothing.
+        picture stays. One that was cancelled or vanished is wanted again; one that failed
+        waits for `retry`. The job is `planning` until all are put, so that a half-read
+        table never runs; then it is active. Putting the same again changes nothing.
         """
         with self.database.change() as change:
             change.run(
@@ -315,7 +315,8 @@ VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (item_id) DO UPDATE SET
     plan = excluded.plan, position = excluded.position, row = excluded.row,
     pictures = excluded.pictures,
-    state = CASE WHEN state <> 'vanished' THEN state
+    attempt = CASE WHEN state IN ('vanished', 'cancelled') THEN 0 ELSE attempt END,
+    state = CASE WHEN state NOT IN ('vanished', 'cancelled') THEN state
                  WHEN file_sha256 IS NULL THEN 'pending' ELSE 'done' END
 """
 
