@@ -20,11 +20,13 @@ from typing import Any
 from mmgen.errors import (
     ModelClassForeign,
     ModelFileBroken,
+    ModelFileForeign,
     ModelFileMissing,
     ModelFolderMissing,
     ModelUnsupported,
 )
-from mmgen.model_files import Contents, list_files, stamp_of
+from mmgen.model_files import MOST_JSON_BYTES, Contents, list_files, stamp_of
+from mmgen.strict_json import NotJson, parse_json
 
 INDEX = "model_index.json"
 
@@ -85,6 +87,61 @@ def check_model_folder(path: Path, *, allowed_classes: Collection[tuple[str, str
         _check_pipeline(path, contents, allowed_classes)
     else:
         _check_single_model(path, contents, allowed_classes)
+    return _passed(path, contents)
+
+
+def check_parts_folder(path: Path, parts: Mapping[str, str]) -> ModelFolder:
+    """As `check_model_folder`, for parts that lie together without an index.
+
+    `parts` maps folder names to the one class that may lie there.
+    """
+    contents = _read_all(path)
+    for part, kind in parts.items():
+        _check_part(path, contents, f"{part}/", kind)
+    for name in contents.sha256:
+        if "/" in name and name.partition("/")[0] not in parts:
+            raise ModelFileForeign(path=path, file=name, reason="unknown type")
+    return _passed(path, contents)
+
+
+def check_transformers_folder(path: Path, *, architecture: str) -> ModelFolder:
+    """As `check_model_folder`, for a model in transformers' format of one class."""
+    contents = _read_all(path)
+    config = contents.json.get("config.json")
+    if not isinstance(config, dict):
+        raise ModelFileMissing(path=path, file="config.json")
+    if config.get("architectures") != [architecture]:
+        got = shown(config.get("architectures"))
+        raise ModelUnsupported(path=path, got=got, allowed=architecture)
+    for file in ("preprocessor_config.json", "vocab.txt"):
+        if file not in contents.sha256:
+            raise ModelFileMissing(path=path, file=file)
+    if not any("/" not in name for name in contents.tensors):
+        raise ModelFileMissing(path=path, file="model.safetensors")
+    _check_weights(path, contents, "")
+    return _passed(path, contents)
+
+
+def is_chinese_clip(path: Path) -> bool:
+    """Whether a folder says of itself that it is a Chinese-CLIP; nothing else is checked."""
+    try:
+        with (path / "config.json").open("rb") as file:
+            config = parse_json(file.read(MOST_JSON_BYTES))
+    except (OSError, NotJson):
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "chinese_clip"
+
+
+def _read_all(path: Path) -> Contents:
+    if not path.is_dir():
+        raise ModelFolderMissing(path=path)
+    contents = Contents(path)
+    for name in list_files(path):
+        contents.read(name)
+    return contents
+
+
+def _passed(path: Path, contents: Contents) -> ModelFolder:
     return ModelFolder(
         path=path,
         files=MappingProxyType(dict(sorted(contents.sha256.items()))),
@@ -111,7 +168,7 @@ def _check_pipeline(root: Path, contents: Contents, allowed: Collection[tuple[st
         if value == [None, None]:
             continue
         if tuple(map(str, value)) not in allowed:
-            got = _shown(".".join(map(str, value)))
+            got = shown(".".join(map(str, value)))
             raise ModelClassForeign(path=root, file=INDEX, got=got)
         _check_part(root, contents, f"{part}/", value[1])
         parts += 1
@@ -133,17 +190,20 @@ def _check_own_class(root: Path, got: Any, allowed: Collection[tuple[str, str]])
     classes = sorted({name for _, name in allowed})
     # diffusers reads a list here as a module of the folder to import.
     if not isinstance(got, str) or got not in classes:
-        raise ModelUnsupported(path=root, got=_shown(got), allowed=", ".join(classes))
+        raise ModelUnsupported(path=root, got=shown(got), allowed=", ".join(classes))
 
 
 def _check_part(root: Path, contents: Contents, folder: str, kind: str) -> None:
     """Raise unless the part's configuration and weights are there and agree."""
     if kind.endswith("Scheduler"):
         config = "scheduler_config.json"
+    elif kind.endswith("Guidance"):
+        config = "guider_config.json"
     elif "Tokenizer" in kind:
         config = "tokenizer_config.json"
     elif kind.endswith(("Processor", "ProcessorFast", "FeatureExtractor")):
-        config = "preprocessor_config.json"
+        has_old = f"{folder}preprocessor_config.json" in contents.json
+        config = "preprocessor_config.json" if has_old else "processor_config.json"
     else:
         config = "config.json"
     file = f"{folder}{config}"
@@ -153,7 +213,7 @@ def _check_part(root: Path, contents: Contents, folder: str, kind: str) -> None:
         contents.broken(file, "not a JSON object")
     named = contents.json[file].get("_class_name", kind)
     if named != kind:
-        raise ModelClassForeign(path=root, file=file, got=_shown(named))
+        raise ModelClassForeign(path=root, file=file, got=shown(named))
     if config == "config.json":
         _check_weights(root, contents, folder)
 
@@ -189,6 +249,6 @@ def _folder_of(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value from the folder as a message may repeat it: short, and text that can be printed."""
     return str(value)[:120].encode("utf-8", "replace").decode()

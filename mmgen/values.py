@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_PROMPT = "蓝白格子长袖衬衫,挂在白墙前"
 RECORD_SCHEMA = "mmgen.image/1"
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 def canonical_json(value: Any) -> str:
@@ -39,12 +41,8 @@ def check_prompt(prompt: Any, name: str = "prompt", *, may_be_empty: bool = Fals
         raise errors.EmptyPrompt(example=EXAMPLE_PROMPT)
     if len(prompt) > limits.PROMPT_CHARACTERS:
         raise errors.PromptTooLong(got=len(prompt), limit=limits.PROMPT_CHARACTERS)
-    for position, character in enumerate(prompt):
-        is_control = ord(character) < 32 and character not in "\t\n\r"
-        if is_control or 0xD800 <= ord(character) <= 0xDFFF:
-            raise errors.PromptBadCharacter(
-                character=f"U+{ord(character):04X}", position=position + 1
-            )
+    if bad := _NO_TEXT.search(prompt):
+        raise errors.PromptBadCharacter(character=f"U+{ord(bad[0]):04X}", position=bad.start() + 1)
 
 
 def check_whole(name: str, value: Any, low: int, high: int) -> None:
@@ -95,12 +93,25 @@ def _check_keys(kind: type, data: Mapping[str, Any]) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Defaults:
+    """What a model uses where the user names nothing; these are the embedded model's."""
+
+    height: int = 256
+    width: int = 192
+    num_inference_steps: int = 24
+    guidance_scale: float = 4.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Edit:
-    """How a request starts from an existing picture."""
+    """How a request starts from an existing picture; enough to do it again."""
 
     operation: str
+    """edit, recolour, background, upscale or size."""
     parent_sha256: str
+    """Of the picture file, which travels beside the request as references do."""
     mask_sha256: str | None = None
+    """Of the mask file, where one was given."""
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -109,10 +120,10 @@ class ImageRequest:
     """One picture to be made; n pictures are n requests with seeds s, s+1, ..."""
 
     prompt: str
-    """As typed, 1 to 1,000 characters."""
+    """As typed, 1 to 1,000 characters; may be empty for an edit."""
     negative_prompt: str = ""
     height: int = 256
-    """Pixels, a multiple of 16."""
+    """Pixels, a multiple of 16; of an edited picture any number from 16."""
     width: int = 192
     num_inference_steps: int = 24
     guidance_scale: float = 4.0
@@ -127,10 +138,14 @@ class ImageRequest:
     edit: Edit | None = None
 
     def __post_init__(self) -> None:
-        check_prompt(self.prompt)
+        # A picture that exists needs no words, and has the size that it has.
+        check_prompt(self.prompt, may_be_empty=self.edit is not None)
         check_prompt(self.negative_prompt, "negative_prompt", may_be_empty=True)
-        check_side("height", self.height)
-        check_side("width", self.width)
+        for name in ("height", "width"):
+            if self.edit is None:
+                check_side(name, getattr(self, name))
+            else:
+                check_whole(name, getattr(self, name), *limits.EDITED_SIDE_PX)
         check_whole("num_inference_steps", self.num_inference_steps, *limits.NUM_INFERENCE_STEPS)
         check_number("guidance_scale", self.guidance_scale, *limits.GUIDANCE_SCALE)
         object.__setattr__(self, "guidance_scale", float(self.guidance_scale))
@@ -251,12 +266,13 @@ class Generator(Protocol):
     def generate(
         self,
         requests: Sequence[ImageRequest],
-        pictures: Mapping[str, Path],
+        pictures: Mapping[str, Path | np.ndarray],
         on_step: OnStep | None = None,
     ) -> list[np.ndarray]:
         """Pixels, one uint8 (H, W, 3) array a request, in their order.
 
-        `pictures` maps the sha256 of each reference to its file.
+        `pictures` maps the sha256 of each reference to its file, or to features
+        float32 (T, C) that the generator's own image encoder made of it.
         Raises `Cancelled` when `on_step` returns False.
         """
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from mmgen.strict_json import NotJson, parse_json
@@ -49,20 +50,56 @@ class BadWeights(Exception):
         self.is_pickle = is_pickle
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tensor:
+    """How one tensor stands in the file."""
+
+    dtype: str
+    """A key of `DTYPE_BYTES`."""
+    shape: tuple[int, ...]
+    begin: int
+    """Place of its first byte in the file."""
+
+    @property
+    def count(self) -> int:
+        """Numbers in it."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes it takes in the file."""
+        return self.count * DTYPE_BYTES[self.dtype]
+
+
 def tensor_names(file: BinaryIO) -> tuple[str, ...]:
-    """Names of the tensors in `file`, read from its start; raises `BadWeights`.
+    """Names of the tensors in `file`, read from its start; raises `BadWeights`."""
+    return tuple(read_tensors(file))
+
+
+def read_tensors(file: BinaryIO) -> dict[str, Tensor]:
+    """Name -> tensor of the safetensors `file`, read from its start; raises `BadWeights`.
 
     Only the header is read and no tensor is loaded, so the cost does not grow
     with the weights.
     """
-    size = os.fstat(file.fileno()).st_size
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
     start = file.read(64)
     try:
         header, data_bytes = _header(file, start, size)
-        return _check_tensors(header, data_bytes)
+        _check_tensors(header, data_bytes)
     except BadWeights as error:
         # A valid header length can look like the first bytes of a pickle, so ask last.
         raise BadWeights(str(error), is_pickle=bool(_PICKLE.match(start))) from error
+    return {
+        name: Tensor(
+            dtype=tensor["dtype"],
+            shape=tuple(tensor["shape"]),
+            begin=size - data_bytes + tensor["data_offsets"][0],
+        )
+        for name, tensor in header.items()
+    }
 
 
 def _header(file: BinaryIO, start: bytes, size: int) -> tuple[dict[str, Any], int]:
@@ -86,7 +123,7 @@ def _header(file: BinaryIO, start: bytes, size: int) -> tuple[dict[str, Any], in
     return header, size - 8 - length
 
 
-def _check_tensors(header: dict[str, Any], data_bytes: int) -> tuple[str, ...]:
+def _check_tensors(header: dict[str, Any], data_bytes: int) -> None:
     notes = header.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()):
         raise BadWeights("its notes are not text")
@@ -104,7 +141,6 @@ def _check_tensors(header: dict[str, Any], data_bytes: int) -> tuple[str, ...]:
         raise BadWeights("the file is cut short")
     if end < data_bytes:
         raise BadWeights("bytes follow the last tensor")
-    return tuple(header)
 
 
 def _span(tensor: Any) -> tuple[int, int]:

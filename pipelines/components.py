@@ -13,22 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast
 
 from mmgen.assets import asset_path
 from mmgen.devices import attention_backend, choose_device, choose_dtype
+from mmgen.errors import ModelUnsupported
 from mmgen.files.read_picture import read_picture
-from mmgen.framing import fit
+from mmgen.hub.families import FAMILIES
+from mmgen.hub.folders import folder_of, pipeline_of
+from mmgen.hub.generator import HubGenerator
 from mmgen.latents.generator import GarmentGenerator, Language
 from mmgen.latents.pipeline import GarmentPipeline
 from mmgen.latents.transformer import GarmentTransformer2DModel  # noqa: F401 - see below
-from mmgen.model_folder import ModelFolder, check_model_folder, identity_of
+from mmgen.model_folder import (
+    ModelFolder,
+    check_model_folder,
+    identity_of,
+    shown,
+)
 from mmgen.pixels.autoencoder import GarmentAutoencoder  # noqa: F401
-from mmgen.retrieval.retriever import TowerRetriever
-from mmgen.retrieval.towers import ImageEncoder
-from mmgen.text.encoder import TextEncoder
+from mmgen.retrieval.towers import ImageEncoder  # noqa: F401
+from mmgen.text.encoder import TextEncoder  # noqa: F401
 from mmgen.text.garment_words import speaks_of_clothes
 from mmgen.text.normalize import normalize
+from mmgen.values import Retriever
 
 # diffusers resolves a custom component only where its module is already
 # imported: that is what the imports above are for.
@@ -52,8 +59,11 @@ EMBEDDED_CLASSES = frozenset(
 
 
 def find_model(model: str) -> Path:
-    """The folder of `embedded`, or of a path; raises `ModelFolderMissing` or `AssetMissing`."""
-    return asset_path("models/embedded") if model == EMBEDDED else Path(model)
+    """The folder of `embedded`, of a fetched hub model, or of a path.
+
+    Raises `AssetMissing` or `ModelNotFetched`.
+    """
+    return asset_path("models/embedded") if model == EMBEDDED else folder_of(model)
 
 
 def load_generator(
@@ -63,14 +73,36 @@ def load_generator(
     torch_dtype: torch.dtype | None = None,
     attention: str = "auto",
     micro_batch: int | None = None,
-) -> GarmentGenerator:
+    accept_licence: bool = False,
+    placement: str = "auto",
+) -> GarmentGenerator | HubGenerator:
     """The generator `model`, ready on `device`.
 
-    `model`: `embedded`, or a folder in diffusers format of the same classes.
+    `model`: `embedded`, the id of a fetched hub model (`mmgen models list`), or a
+    folder in diffusers format of one of their kinds.
     `torch_dtype`: default bfloat16 where the hardware multiplies it, else float32.
+    `accept_licence`, `placement`: for hub models; see `load_hub_generator`.
     Raises `ModelError` leaves for a folder that cannot be used and `DeviceMissing`.
     """
-    folder = check_model_folder(find_model(model), allowed_classes=EMBEDDED_CLASSES)
+    path = find_model(model)
+    kind = pipeline_of(path)
+    if kind in FAMILIES:
+        from pipelines.hub_models import load_hub_generator
+
+        return load_hub_generator(
+            path,
+            kind,
+            device=device,
+            torch_dtype=torch_dtype,
+            attention=attention,
+            micro_batch=micro_batch,
+            accept_licence=accept_licence,
+            placement=placement,
+        )
+    if kind is not None and kind != GarmentPipeline.__name__:
+        allowed = ", ".join([GarmentPipeline.__name__, *FAMILIES])
+        raise ModelUnsupported(path=path, got=shown(kind), allowed=allowed)
+    folder = check_model_folder(path, allowed_classes=EMBEDDED_CLASSES)
     place = choose_device(device) if isinstance(device, str) else device
     pipeline = load_pipeline(folder, torch_dtype or choose_dtype(place))
     pipeline.to(place)
@@ -87,29 +119,22 @@ def load_generator(
         language=Language(normalize=normalize, speaks_of_clothes=speaks_of_clothes),
         read_picture=read_picture,
         micro_batch=micro_batch,
+        towers_sha256=towers_identity(folder),
     )
 
 
-def load_retriever(model: str = EMBEDDED) -> TowerRetriever:
-    """The two towers of `model`, on the CPU, as a `Retriever`.
-
-    Its sha256 covers the towers' files alone: vectors outlive a new denoiser.
-    Raises as `load_generator`.
-    """
-    folder = check_model_folder(find_model(model), allowed_classes=EMBEDDED_CLASSES)
-    files = {name: digest for name, digest in folder.files.items() if name.split("/")[0] in TOWERS}
-    dtype = choose_dtype(torch.device("cpu"))
-    options = {"dtype": dtype, "local_files_only": True, "use_safetensors": True}
-    retriever = TowerRetriever(
-        tokenizer=PreTrainedTokenizerFast.from_pretrained(folder.path / "tokenizer"),
-        text_encoder=TextEncoder.from_pretrained(folder.path / "text_encoder", **options),
-        image_encoder=ImageEncoder.from_pretrained(folder.path / "image_encoder", **options),
-        sha256=identity_of(files),
-        prepare_text=normalize,
-        prepare_image=lambda image, height, width: fit(image, height, width)[0],
+def towers_identity(folder: ModelFolder) -> str:
+    """sha256 of the two towers within a checked folder; vectors and features remember it."""
+    return identity_of(
+        {name: digest for name, digest in folder.files.items() if name.split("/")[0] in TOWERS}
     )
-    folder.check_unchanged()
-    return retriever
+
+
+def load_retriever(model: str | None = None) -> Retriever:
+    """A retrieval model, on the CPU; see `pipelines.retrievers.load_retriever`."""
+    from pipelines import retrievers
+
+    return retrievers.load_retriever(model)
 
 
 def load_pipeline(folder: ModelFolder, dtype: torch.dtype) -> GarmentPipeline:

@@ -32,10 +32,17 @@ from mmgen.files.read_picture import sha256_of
 from mmgen.files.write import SavedPicture, save_picture
 from mmgen.seeds import seeds_for
 from mmgen.settings import load_settings
-from mmgen.values import Generator, ImageRequest, OnStep, Step, check_whole, one_each
+from mmgen.values import Defaults, Generator, ImageRequest, OnStep, Step, check_whole, one_each
+from pipelines.references import check_references, records_of, sources_of
 
 if TYPE_CHECKING:
     import torch
+
+    from pipelines.catalogue import Catalogue
+    from pipelines.collections import BuiltinCatalogue
+    from pipelines.rank import Ranker
+    from pipelines.references import Reference
+    from pipelines.search import Filters
 
 StepCallback = Callable[["TextToImagePipeline", int, float | None, dict[str, Any]], Any]
 
@@ -55,6 +62,8 @@ class MadePicture:
     seen: Mapping[str, Any] | None = None
     checks: Mapping[str, Any] | None = None
     parent: str | None = None
+    packet: bytes | None = None
+    """XMP of the picture that this one was made from; its other properties are kept."""
     environment: Mapping[str, Any] | None = None
 
     @property
@@ -88,6 +97,7 @@ class MadePicture:
             producer=load_settings().label_producer,
             visible=visible_label,
             overwrite=overwrite,
+            packet=self.packet,
             adapters=self.adapters,
             references=self.references,
             scores=self.scores,
@@ -146,8 +156,9 @@ class TextToImageOutput:
 class TextToImagePipeline:
     """Any `Generator` with what every picture needs: checks, seeds, labels, records."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, *, ranker: Ranker | None = None) -> None:
         self.generator = generator
+        self._ranker = ranker
         self._interrupt = False
 
     @classmethod
@@ -158,18 +169,29 @@ class TextToImagePipeline:
         device: str | torch.device = "auto",
         torch_dtype: torch.dtype | None = None,
         attention: str = "auto",
+        accept_licence: bool = False,
+        placement: str = "auto",
     ) -> TextToImagePipeline:
-        """`embedded` (shipped with mmgen), or a folder in diffusers format.
+        """`embedded` (shipped with mmgen), a fetched hub model, or a folder in diffusers format.
 
         `device`: auto, cpu, cuda, cuda:N, mps. `torch_dtype`: bfloat16 where the
         hardware multiplies it, else float32. `attention`: a backend of
         diffusers' dispatcher. The folder is checked before anything is loaded:
-        raises `ModelError` leaves, `DeviceMissing`, `UnknownChoice`.
+        raises `ModelError` leaves, `DeviceMissing`, `UnknownChoice`. For hub models:
+        `accept_licence` accepts a licence that limits commercial use, once;
+        `placement` says where weights lie (`mmgen.hub.memory`; auto: by free memory).
         """
         from pipelines.components import load_generator
 
         return cls(
-            load_generator(str(model), device=device, torch_dtype=torch_dtype, attention=attention)
+            load_generator(
+                str(model),
+                device=device,
+                torch_dtype=torch_dtype,
+                attention=attention,
+                accept_licence=accept_licence,
+                placement=placement,
+            )
         )
 
     def to(
@@ -185,14 +207,19 @@ class TextToImagePipeline:
         *,
         negative_prompt: str | Sequence[str] = "",
         num_images_per_prompt: int = 1,
-        num_inference_steps: int = 24,
-        guidance_scale: float = 4.0,
-        height: int = 256,
-        width: int = 192,
+        candidates: int | None = None,
+        diverse: bool = False,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        height: int | None = None,
+        width: int | None = None,
         seed: int | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
-        references: Sequence[Path | str] = (),
+        references: Sequence[Path | str] | str = (),
         reference_weights: Sequence[float] | None = None,
+        num_references: int = 3,
+        catalogue: str | Catalogue | BuiltinCatalogue | None = None,
+        filters: Filters | None = None,
         on_step: OnStep | None = None,
         callback_on_step_end: StepCallback | None = None,
     ) -> TextToImageOutput:
@@ -201,11 +228,21 @@ class TextToImagePipeline:
         prompt                simplified or traditional Chinese, English words of
                               clothes and colours; one, or one a picture
         negative_prompt       what to keep away from; one for all, or one a prompt
-        height, width         pixels, multiples of 16; sizes that the model does not
-                              draw are made by scaling and padding
+        candidates            draw this many of each prompt, with seeds s, s+1, ..., and keep
+                              the `num_images_per_prompt` that meet it best, best first
+        diverse               of the best, those that are least alike; four candidates a
+                              picture where `candidates` is not said
+        num_inference_steps,  default: the model's own; of the embedded model 24 and 4.0
+        guidance_scale
+        height, width         pixels, multiples of 16; default: the model's own (embedded:
+                              256 and 192); sizes that it does not draw are made by
+                              scaling and padding
         seed                  or diffusers' `generator=` (one, or one a picture); none:
                               a random start, found in `requests`
-        references            up to four picture files that the result should resemble
+        references            up to four picture files that the result should resemble, or
+                              "auto": what a catalogue holds that is nearest to each prompt
+        num_references,       with "auto": how many, 1 to 4; which catalogue (default: the
+        catalogue, filters    user's, else the built-in one); as `Catalogue.search` takes them
         on_step               `Step` -> False to stop within that step
         callback_on_step_end  diffusers' form: (pipeline, step, timestep, {}); set
                               `pipeline._interrupt = True` to stop
@@ -214,28 +251,82 @@ class TextToImagePipeline:
         and `Cancelled`.
         """
         check_whole("num_images_per_prompt", num_images_per_prompt, 1, limits.NUM_IMAGES)
+        if diverse and candidates is None:
+            candidates = min(4 * num_images_per_prompt, limits.NUM_IMAGES)
+        drawn = num_images_per_prompt if candidates is None else candidates
+        check_whole("candidates", drawn, num_images_per_prompt, limits.NUM_IMAGES)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         negatives = one_each("negative_prompt", negative_prompt, len(prompts))
-        pictures, weighted = _weigh(references, reference_weights)
-        seeds = _seeds(seed, generator, len(prompts), num_images_per_prompt)
+        pictures, weighted = self._references(
+            prompts, references, reference_weights, num_references, catalogue, filters
+        )
+        own: Defaults = getattr(self.generator, "defaults", Defaults())
+        seeds = _seeds(seed, generator, len(prompts), drawn)
         requests = [
             ImageRequest(
                 prompt=text,
                 negative_prompt=negative,
-                height=height,
-                width=width,
-                num_inference_steps=num_inference_steps,
-                guidance_scale=guidance_scale,
+                height=own.height if height is None else height,
+                width=own.width if width is None else width,
+                num_inference_steps=own.num_inference_steps
+                if num_inference_steps is None
+                else num_inference_steps,
+                guidance_scale=own.guidance_scale if guidance_scale is None else guidance_scale,
                 seed=one_seed,
                 model=self.generator.id,
-                references=weighted,
+                references=weighted[text],
             )
             for text, negative, own_seeds in zip(prompts, negatives, seeds, strict=True)
             for one_seed in own_seeds
         ]
         self._interrupt = False
         watch = self._watch(requests, on_step, callback_on_step_end)
-        return TextToImageOutput(pictures=list(self.stream(requests, pictures, on_step=watch)))
+        stream = self.stream(requests, pictures, on_step=watch)
+        if candidates is not None:
+            from pipelines.best_of import best_of
+
+            stream = best_of(
+                stream, self.ranker, keep=num_images_per_prompt, of=candidates, diverse=diverse
+            )
+        return TextToImageOutput(pictures=list(stream))
+
+    @property
+    def ranker(self) -> Ranker:
+        """What scores candidates: the retrieval towers and tag heads, loaded on first use."""
+        if self._ranker is None:
+            from pipelines.rank import Ranker
+
+            self._ranker = Ranker.from_pretrained()
+        return self._ranker
+
+    def _references(
+        self,
+        prompts: Sequence[str],
+        references: Sequence[Path | str] | str,
+        weights: Sequence[float] | None,
+        num_references: int,
+        catalogue: str | Catalogue | BuiltinCatalogue | None,
+        filters: Filters | None,
+    ) -> tuple[dict[str, Path | Reference], dict[str, tuple[tuple[str, float], ...]]]:
+        """sha256 -> what it stands for, and (sha256, weight) of each prompt."""
+        if references != "auto":
+            files, weighted = _weigh(references, weights)
+            return dict(files), dict.fromkeys(prompts, weighted)
+        if weights is not None:
+            raise Conflict(first="reference_weights", second='references="auto"')
+        from pipelines.collections import open_collection
+        from pipelines.references import retrieve
+
+        check_whole("num_references", num_references, 1, limits.NUM_REFERENCES)
+        if catalogue is None or isinstance(catalogue, str):
+            catalogue = open_collection(catalogue)
+        found: dict[str, Path | Reference] = {}
+        of_prompt = {}
+        for prompt in dict.fromkeys(prompts):
+            each = retrieve(prompt, catalogue, num_references, filters=filters)
+            found.update({reference.sha256: reference for reference in each})
+            of_prompt[prompt] = tuple((reference.sha256, 1.0) for reference in each)
+        return found, of_prompt
 
     def _watch(
         self,
@@ -260,29 +351,34 @@ class TextToImagePipeline:
     def stream(
         self,
         requests: Sequence[ImageRequest],
-        pictures: Mapping[str, Path] | None = None,
+        pictures: Mapping[str, Path | Reference] | None = None,
         *,
         on_step: OnStep | None = None,
     ) -> Iterator[MadePicture]:
         """Pictures one after another, each as soon as it is drawn.
 
-        `pictures` maps the sha256 of each reference to its file. `Step` counts
-        the steps of the group in work, `micro_batch` pictures. All requests are
-        checked before the first is drawn.
+        `pictures` maps the sha256 of each reference to its file, or to what a
+        catalogue gave (`pipelines.references.Reference`). `Step` counts the steps
+        of the group in work, `micro_batch` pictures. All requests are checked
+        before the first is drawn.
         """
         pictures = pictures or {}
         self._check(requests, pictures)
+        sources = sources_of(pictures)
         size = self.generator.micro_batch
         for start in range(0, len(requests), size):
             group = requests[start : start + size]
             try:
-                drawn = self.generator.generate(group, pictures, on_step)
+                drawn = self.generator.generate(group, sources, on_step)
             except Cancelled as error:
                 raise Cancelled(done=start, total=len(requests)) from error
             for request, pixels in zip(group, drawn, strict=True):
-                yield self._made(request, pixels)
+                yield self._made(request, pixels, pictures)
 
-    def _check(self, requests: Sequence[ImageRequest], pictures: Mapping[str, Path]) -> None:
+    def _check(
+        self, requests: Sequence[ImageRequest], pictures: Mapping[str, Path | Reference]
+    ) -> None:
+        check_references(pictures, self.generator)
         for request in requests:
             policy.check(request)
             for sha256, _ in request.references:
@@ -294,21 +390,23 @@ class TextToImagePipeline:
             for warning in self.generator.advise(request):
                 warnings.warn(warning, stacklevel=3)
 
-    def _made(self, request: ImageRequest, pixels: np.ndarray) -> MadePicture:
+    def _made(
+        self,
+        request: ImageRequest,
+        pixels: np.ndarray,
+        pictures: Mapping[str, Path | Reference],
+    ) -> MadePicture:
         generator = self.generator
         return MadePicture(
             request=request,
             pixels=pixels,
             model={
                 "id": generator.id,
-                "revision": None,
+                "revision": getattr(generator, "revision", None),
                 "sha256": generator.sha256,
                 "licence": generator.licence,
             },
-            references=tuple(
-                {"sha256": sha256, "catalogue": None, "item": None, "licence": None, "score": None}
-                for sha256, _ in request.references
-            ),
+            references=records_of(request.references, pictures),
             checks=generator.checks(request),
             environment={
                 "mmgen": mmgen.__version__,

@@ -17,6 +17,8 @@ os.environ["DIFFUSERS_DISABLE_REMOTE_CODE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
 
+pytest_plugins = ["tests.tiny_hub"]
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

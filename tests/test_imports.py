@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("mmgen", "pipelines", "training", "ui")
 """Lowest first: a file imports from its own layer and those before it."""
-STAGES = ("text", "retrieval", "latents", "codes", "pixels", "files", "jobs")
+STAGES = ("text", "retrieval", "latents", "codes", "pixels", "files", "hub", "jobs", "evaluation")
 FRONT_DOOR = Path("mmgen/__init__.py")
 """The one allowed arrow upwards."""
 
@@ -132,15 +132,21 @@ LIGHT = (
     "mmgen.assets",
     "mmgen.policy",
     "mmgen.files.label",
+    "mmgen.hub.families",
+    "mmgen.hub.folders",
+    "mmgen.hub.memory",
     "mmgen.files.read",
     "mmgen.files.write",
     "mmgen.files.read_picture",
     "mmgen.jobs.queue",
     "mmgen.jobs.store",
+    "mmgen.image_folder",
     "ui.command_line",
+    "ui.evaluate",
     "ui.generate",
     "ui.verify",
     "ui.info",
+    "ui.models",
     "mmgen.jobs.supervisor",
     "mmgen.jobs.worker",
     "ui.jobs",

@@ -55,3 +55,6 @@ def group(help_key: str) -> typer.Typer:
 Json = Annotated[bool, typer.Option("--json", help="help.json")]
 Device = Annotated[str | None, typer.Option("--device", help="help.device", metavar="NAME")]
 Model = Annotated[str | None, typer.Option("--model", help="help.model", metavar="MODEL")]
+Attention = Annotated[str, typer.Option("--attention", help="help.attention", metavar="NAME")]
+Placement = Annotated[str, typer.Option("--placement", help="help.placement", metavar="NAME")]
+AcceptLicence = Annotated[bool, typer.Option("--accept-licence", help="help.accept_licence")]

@@ -13,9 +13,26 @@ from typer.exceptions import TyperException
 
 from mmgen import __version__
 from mmgen.errors import MmgenError
-from ui import commands_train, usage
-from ui.command_frame import Command, Device, Group, Json, Model
+from ui import (
+    commands_edit,
+    commands_evaluate,
+    commands_models,
+    commands_tag,
+    commands_train,
+    usage,
+)
+from ui.command_frame import (
+    AcceptLicence,
+    Attention,
+    Command,
+    Device,
+    Group,
+    Json,
+    Model,
+    Placement,
+)
 from ui.commands_jobs import jobs_app
+from ui.commands_catalogue import Filters, Name, catalogue_app, search_command
 from ui.show_errors import INTERRUPTED, report, show_warnings
 from ui.words import say, use_language
 
@@ -27,8 +44,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(commands_models.models_app, name="models")
+commands_edit.register(app)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(commands_train.train_app, name="train")
+commands_tag.register(app, commands_train.train_app)
 
 
 @app.callback(invoke_without_command=True)
@@ -49,17 +70,28 @@ def _generate(
         Path | None, typer.Option("--prompts", help="help.prompts", metavar="FILE")
     ] = None,
     n: Annotated[str, typer.Option("-n", help="help.n", metavar="N")] = "1",
+    candidates: Annotated[
+        str | None, typer.Option("--candidates", help="help.candidates", metavar="N")
+    ] = None,
+    diverse: Annotated[bool, typer.Option("--diverse", help="help.diverse")] = False,
     seed: Annotated[str | None, typer.Option("--seed", help="help.seed", metavar="S")] = None,
-    steps: Annotated[str, typer.Option("--steps", help="help.steps", metavar="N")] = "24",
-    guidance: Annotated[str, typer.Option("--guidance", help="help.guidance", metavar="X")] = "4.0",
+    steps: Annotated[str | None, typer.Option("--steps", help="help.steps", metavar="N")] = None,
+    guidance: Annotated[
+        str | None, typer.Option("--guidance", help="help.guidance", metavar="X")
+    ] = None,
     negative: Annotated[
         str, typer.Option("--negative", help="help.negative", metavar="TEXT", show_default=False)
     ] = "",
-    size: Annotated[str, typer.Option("--size", help="help.size", metavar="WxH")] = "192x256",
+    size: Annotated[str | None, typer.Option("--size", help="help.size", metavar="WxH")] = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option("--reference", help="help.reference", metavar="PIC"),
     ] = None,
+    retrieve: Annotated[
+        str, typer.Option("--retrieve", help="help.retrieve", metavar="K")
+    ] = "0",
+    catalogue: Name = None,
+    filters: Filters = None,
     file_format: Annotated[
         str, typer.Option("--format", help="help.format", metavar="FORMAT")
     ] = "png",
@@ -73,6 +105,9 @@ def _generate(
     json: Json = False,
     model: Model = None,
     device: Device = None,
+    attention: Attention = "auto",
+    placement: Placement = "auto",
+    accept_licence: AcceptLicence = False,
 ) -> None:
     from ui.generate import Order, generate
 
@@ -81,12 +116,21 @@ def _generate(
             prompt=prompt,
             prompts=prompts,
             num_images=usage.whole_number("-n", n),
+            candidates=None
+            if candidates is None
+            else usage.whole_number("candidates", candidates),
+            diverse=diverse,
             seed=None if seed is None else usage.whole_number("seed", seed),
-            num_inference_steps=usage.whole_number("num_inference_steps", steps),
-            guidance_scale=usage.number("guidance_scale", guidance),
+            num_inference_steps=None
+            if steps is None
+            else usage.whole_number("num_inference_steps", steps),
+            guidance_scale=None if guidance is None else usage.number("guidance_scale", guidance),
             negative_prompt=negative,
-            size=usage.size(size),
+            size=None if size is None else usage.size(size),
             references=tuple(reference or ()),
+            retrieve=usage.whole_number("--retrieve", retrieve),
+            catalogue=catalogue,
+            filters=tuple(filters or ()),
             format=file_format,
             folder=output,
             visible_label=visible_label,
@@ -94,8 +138,14 @@ def _generate(
             as_json=json,
             model=model,
             device=device,
+            attention=attention,
+            placement=placement,
+            accept_licence=accept_licence,
         )
     )
+
+
+app.command("search", cls=Command, help="help.search")(search_command)
 
 
 @app.command("verify", cls=Command, help="help.verify")
@@ -113,6 +163,9 @@ def _info(json: Json = False, model: Model = None, device: Device = None) -> Non
     from ui.info import show_info
 
     show_info(model=model, device=device, as_json=json)
+
+
+commands_evaluate.add_to(app)
 
 
 def command_tree() -> Any:

@@ -9,9 +9,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmgen import limits
 from mmgen.errors import Conflict, Missing, OutputDiskFull, OutputNotWritable
@@ -19,6 +19,7 @@ from mmgen.files.encode import check_format
 from mmgen.files.read_picture import PictureReader, sha256_of
 from mmgen.files.sheet import MOST_TILES, Tile, contact_sheet
 from mmgen.files.write import SavedPicture, save_sheet
+from mmgen.hub.folders import defaults_of
 from mmgen.seeds import seeds_for
 from mmgen.settings import Settings, load_settings
 from mmgen.values import ImageRequest, check_whole
@@ -29,6 +30,7 @@ from ui.prompt_file import PromptLine, read_prompts
 from ui.words import duration, say
 
 if TYPE_CHECKING:
+    from pipelines.references import Reference
     from pipelines.text_to_image import MadePicture, TextToImagePipeline
 
 _THUMBNAIL_PX = (512, 512)
@@ -43,11 +45,15 @@ class Order:
     prompts: Path | None
     num_images: int
     """For each prompt."""
+    candidates: int | None = None
+    """Drawn for each prompt, of which the best `num_images` are kept; None: no choice."""
+    diverse: bool = False
     seed: int | None
-    num_inference_steps: int
-    guidance_scale: float
+    num_inference_steps: int | None
+    """None, here and below: the model's own default."""
+    guidance_scale: float | None
     negative_prompt: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     """height, width in pixels."""
     references: tuple[Path, ...]
     format: str
@@ -57,14 +63,34 @@ class Order:
     as_json: bool
     model: str | None
     device: str | None
+    retrieve: int = 0
+    """References to be taken from a catalogue for each prompt."""
+    catalogue: str | None = None
+    filters: tuple[str, ...] = ()
+    attention: str = "auto"
+    placement: str = "auto"
+    accept_licence: bool = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether more are drawn than are kept."""
+        return self.candidates is not None or self.diverse
+
+    @property
+    def drawn(self) -> int:
+        """Pictures drawn for each prompt; four times what is kept for a diverse choice."""
+        if self.candidates is None and self.diverse:
+            return min(4 * self.num_images, limits.NUM_IMAGES)
+        return self.num_images if self.candidates is None else self.candidates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class _Planned:
-    """One picture to be made, and what its file will be called."""
+    """One picture to be made."""
 
     request: ImageRequest
-    name: str
+    key: str | None
+    """The id that its prompt has in the prompt file."""
 
 
 def generate(order: Order) -> None:
@@ -77,49 +103,61 @@ def generate(order: Order) -> None:
     pictures = {sha256_of(path): path for path in order.references}
     plan = _plan(order, settings.model, tuple(pictures))
     _check_inputs(order)
+    plan, found = _with_retrieved(order, plan)
     print(say("loading"), file=sys.stderr, flush=True)
-    pipe = load_pipeline(settings)
-    sheet = _Sheet(order, settings.label_producer) if len(plan) > 1 else None
-    for made, saved in _draw(pipe, order, plan, pictures):
-        _tell(made.request, saved, as_json=order.as_json)
+    pipe = load_pipeline(
+        settings,
+        attention=order.attention,
+        placement=order.placement,
+        accept_licence=order.accept_licence,
+    )
+    count = len(plan) // order.drawn * order.num_images
+    sheet = _Sheet(order, settings.label_producer) if count > 1 else None
+    for made, saved in _draw(pipe, order, plan, {**pictures, **found}):
+        _tell(made, saved, as_json=order.as_json)
         if sheet:
             sheet.add(made, saved)
     if sheet:
         sheet.save()
     if not order.as_json:
         elapsed = duration(time.monotonic() - began)
-        print(say("done", count=len(plan), folder=order.folder.absolute(), elapsed=elapsed))
+        print(say("done", count=count, folder=order.folder.absolute(), elapsed=elapsed))
 
 
-def load_pipeline(settings: Settings) -> TextToImagePipeline:
-    """The model named by the settings, on its device; imports torch."""
+def load_pipeline(settings: Settings, **options: Any) -> TextToImagePipeline:
+    """The model named by the settings, on its device; imports torch.
+
+    `options`: attention, placement, accept_licence of `TextToImagePipeline.from_pretrained`.
+    """
     from pipelines.text_to_image import TextToImagePipeline
 
-    return TextToImagePipeline.from_pretrained(settings.model, device=settings.device)
+    return TextToImagePipeline.from_pretrained(settings.model, device=settings.device, **options)
 
 
 def _plan(order: Order, model: str, references: tuple[str, ...]) -> list[_Planned]:
     """Every picture asked for; raises on the first that cannot be."""
     check_format(order.format)
     check_whole("num_images_per_prompt", order.num_images, 1, limits.NUM_IMAGES)
-    seeds = seeds_for(order.seed, order.num_images)
-    height, width = order.size
+    check_whole("candidates", order.drawn, order.num_images, limits.NUM_IMAGES)
+    seeds = seeds_for(order.seed, order.drawn)
+    own = defaults_of(model)
+    height, width = order.size or (own.height, own.width)
+    steps, guidance = order.num_inference_steps, order.guidance_scale
     plan = []
     for line in _lines(order):
-        names = names_of(line.prompt, line.key, seeds)
-        for seed, name in zip(seeds, names, strict=True):
+        for seed in seeds:
             request = ImageRequest(
                 prompt=line.prompt,
                 negative_prompt=order.negative_prompt,
                 height=height,
                 width=width,
-                num_inference_steps=order.num_inference_steps,
-                guidance_scale=order.guidance_scale,
+                num_inference_steps=own.num_inference_steps if steps is None else steps,
+                guidance_scale=own.guidance_scale if guidance is None else guidance,
                 seed=seed,
                 model=model,
                 references=tuple((sha256, 1.0) for sha256 in references),
             )
-            plan.append(_Planned(request=request, name=name))
+            plan.append(_Planned(request=request, key=line.key))
     return plan
 
 
@@ -138,10 +176,10 @@ def _check_inputs(order: Order) -> None:
     with PictureReader() as reader:
         for path in order.references:
             reader.read(path)
-    _check_folder(order.folder)
+    check_folder(order.folder)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Raise where writing is bound to fail; nothing is created yet."""
     there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
@@ -155,28 +193,80 @@ def _check_folder(folder: Path) -> None:
         raise OutputDiskFull(path=folder)
 
 
+def _with_retrieved(
+    order: Order, plan: list[_Planned]
+) -> tuple[list[_Planned], dict[str, Reference]]:
+    """The plan with what a catalogue holds nearest to each prompt; and sha256 -> reference."""
+    if not order.retrieve and (order.catalogue or order.filters):
+        raise Missing(name="--retrieve", advice="--catalogue and --filter go with --retrieve K")
+    if order.retrieve and order.references:
+        raise Conflict(first="--reference", second="--retrieve")
+    if not order.retrieve:
+        return plan, {}
+    from pipelines.collections import open_collection
+    from pipelines.references import retrieve
+    from pipelines.search import read_filters
+
+    check_whole("--retrieve", order.retrieve, 0, limits.NUM_REFERENCES)
+    filters = read_filters(order.filters)
+    collection = open_collection(order.catalogue)
+    found: dict[str, Reference] = {}
+    of_prompt = {}
+    for prompt in dict.fromkeys(planned.request.prompt for planned in plan):
+        each = retrieve(prompt, collection, order.retrieve, filters=filters)
+        found.update({reference.sha256: reference for reference in each})
+        of_prompt[prompt] = tuple((reference.sha256, 1.0) for reference in each)
+    return [
+        dataclasses.replace(
+            planned,
+            request=dataclasses.replace(
+                planned.request, references=of_prompt[planned.request.prompt]
+            ),
+        )
+        for planned in plan
+    ], found
+
+
 def _draw(
-    pipe: TextToImagePipeline, order: Order, plan: list[_Planned], pictures: dict[str, Path]
+    pipe: TextToImagePipeline,
+    order: Order,
+    plan: list[_Planned],
+    pictures: Mapping[str, Path | Reference],
 ) -> Iterator[tuple[MadePicture, SavedPicture]]:
-    """Each picture, drawn and written; the first Ctrl-C ends it after the step."""
+    """Each picture that is kept, written; the first Ctrl-C ends it after the step."""
     with StopOnRequest() as stop, Drawing(len(plan), stop) as drawing:
         # The id of the model, not the path it was typed as: records hold no paths.
         model = pipe.generator.id
         requests = [dataclasses.replace(planned.request, model=model) for planned in plan]
         stream = pipe.stream(requests, pictures, on_step=drawing.on_step)
-        for planned, made in zip(plan, stream, strict=True):
+        kept = _counted(stream, drawing)
+        if order.chooses:
+            from pipelines.best_of import best_of
+
+            kept = best_of(
+                kept, pipe.ranker, keep=order.num_images, of=order.drawn, diverse=order.diverse
+            )
+        for index, made in enumerate(kept):
+            prompt, place = divmod(index, order.num_images)
+            planned = plan[prompt * order.drawn]
+            seeds = [made.request.seed] * order.num_images
             saved = made.save(
                 order.folder,
-                name=planned.name,
+                name=names_of(planned.request.prompt, planned.key, seeds)[place],
                 format=order.format,
                 visible_label=order.visible_label,
                 overwrite=order.overwrite,
             )
-            drawing.picture_done()
             yield made, saved
 
 
-def _tell(request: ImageRequest, saved: SavedPicture, *, as_json: bool) -> None:
+def _counted(stream: Iterator[MadePicture], drawing: Drawing) -> Iterator[MadePicture]:
+    for made in stream:
+        drawing.picture_done()
+        yield made
+
+
+def _tell(made: MadePicture, saved: SavedPicture, *, as_json: bool) -> None:
     """Say where one picture is: a line for people, or an object for programs."""
     if not as_json:
         print(say("kept", path=saved.path) if saved.kept else saved.path, flush=True)
@@ -187,9 +277,11 @@ def _tell(request: ImageRequest, saved: SavedPicture, *, as_json: bool) -> None:
         "sha256": saved.sha256,
         "produce_id": saved.label.produce_id if saved.label else None,
         "kept": saved.kept,
-        "prompt": request.prompt,
-        "seed": request.seed,
+        "prompt": made.request.prompt,
+        "seed": made.request.seed,
     }
+    if made.scores:
+        facts["scores"] = dict(made.scores)
     print(json.dumps(facts, ensure_ascii=False), flush=True)
 
 

@@ -17,9 +17,20 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 SURFACE = {
     "": "--help --version",
+    "catalogue": "--help",
+    "catalogue add": "--catalogue --help --json --licence --towers SOURCE...",
+    "catalogue check": "--help --json --rebuild --towers [NAME]",
+    "catalogue list": "--help --json",
+    "catalogue remove": "--all --catalogue --help --json --missing --yes [ID...]",
+    "search": "--catalogue --filter --help --json --picture --sheet -n [QUERY]",
+    "evaluate": (
+        "--data --device --evaluator --guidance --help --json --limit --model --output --retrieve "
+        "--steps -o"
+    ),
     "generate": (
-        "--device --format --guidance --help --json --model --negative --output --overwrite "
-        "--prompts --reference --seed --size --steps --visible-label -n -o PROMPT"
+        "--accept-licence --attention --candidates --device --diverse --format --guidance "
+        "--help --json --model --negative --output --overwrite --placement --prompts "
+        "--reference --seed --size --steps --visible-label -n -o PROMPT"
     ),
     "info": "--device --help --json --model",
     "jobs": "--help",
@@ -30,10 +41,17 @@ SURFACE = {
     "jobs resume": "--device --help --json --model --workers JOB",
     "jobs retry": "--help --json JOB [ROW...]",
     "jobs show": "--help --json JOB",
+    "models": "--help",
+    "models list": "--help --json",
+    "models show": "--accept-licence --help --json MODEL",
+    "similar": "--catalogue --help --json --sheet -n PIC",
+    "tag": "--copy --help --json --seed PIC...",
     "train": "--help",
     "train autoencoder": "--data --help --init-from --recipe --resume --run --steps",
     "train diffusion": "--components --data --help --init-from --recipe --resume --run --steps",
+    "train evaluator": "--data --help --init-from --recipe --resume --run --steps",
     "train rebuild-data": "--help OUT SOURCE",
+    "train tags": "--data --help --output --towers -o",
     "train towers": "--data --help --init-from --recipe --resume --run --steps",
     "verify": "--help --json FILE...",
 }

@@ -10,10 +10,42 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from ui.strings import core_en, core_zh, jobs_en, jobs_zh
+from ui.strings import (
+    catalogue_en,
+    catalogue_zh,
+    core_en,
+    edit_en,
+    core_zh,
+    catalogue_zh,
+    edit_zh,
+    evaluate_en,
+    evaluate_zh,
+    jobs_en,
+    jobs_zh,
+    models_en,
+    models_zh,
+    tag_en,
+    tag_zh,
+)
 
-_CHINESE: tuple[ModuleType, ...] = (core_zh, jobs_zh)
-_ENGLISH: tuple[ModuleType, ...] = (core_en, jobs_en)
+_CHINESE: tuple[ModuleType, ...] = (
+    core_zh,
+    catalogue_zh,
+    edit_zh,
+    models_zh,
+    jobs_zh,
+    evaluate_zh,
+    tag_zh,
+)
+_ENGLISH: tuple[ModuleType, ...] = (
+    core_en,
+    catalogue_en,
+    edit_en,
+    models_en,
+    jobs_en,
+    evaluate_en,
+    tag_en,
+)
 
 
 def _joined(parts: tuple[ModuleType, ...], table: str) -> dict[str, str]:
