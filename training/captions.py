@@ -89,6 +89,13 @@ class PromptComposer:
         prompt = style(parts, rng)
         return prompt if len(prompt) <= LONGEST else parts.caption
 
+    def garment_and_colour(self, index: int, rng: random.Random) -> str | None:
+        """Main colour and garment of row `index` and nothing else; None where one is unknown."""
+        parts = self._parts[index]
+        if not parts.nouns or not parts.colors:
+            return None
+        return _with_se(rng.choice(parts.colors[0])) + rng.choice(parts.nouns[:3])
+
 
 def compose(row: Mapping[str, Any], rng: random.Random) -> str:
     """One prompt for one row; for many prompts a row, build a `PromptComposer`."""

@@ -2,9 +2,10 @@
 
 Flow matching (arXiv 2210.02747) with logit-normal times (arXiv 2403.03206):
 x_t = (1 - t) x + t noise, the model predicts noise - x. Padding is left out of
-the loss. Prompts and references are dropped at random, so that one set of
-weights draws from text, from text and pictures, from pictures alone, and
-unconditionally for guidance.
+the loss. An inner block is asked to agree with what the frozen image tower sees
+in the clean picture (REPA, arXiv 2410.06940). Prompts and references are dropped
+at random, so that one set of weights draws from text, from text and pictures,
+from pictures alone, and unconditionally for guidance.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmgen.latents.pipeline import GarmentPipeline
 from mmgen.latents.transformer import GarmentTransformer2DModel
@@ -63,6 +65,11 @@ class DiffusionConfig:
     box_drop: float = 0.1
     neighbours: int = 16
     """References are drawn from this many nearest other photographs."""
+    time_mean: float = 0.0
+    """Of the logit of the times; above 0 there is more noise more often."""
+    align_weight: float = 0.0
+    """Of the agreement of block `align_block` with the image tower's features."""
+    align_block: int = 4
     shift: float = 3.0
     """Of the sampling schedule: more steps where there is more noise."""
     sheet_steps: int = 24
@@ -91,6 +98,35 @@ class Photographs:
     """float16 (N, T, C)."""
     vectors: np.ndarray
     """float16 (N, E), length 1."""
+    maps: np.ndarray
+    """float16 (N, C, h, w), the image tower's features in place."""
+
+
+class AlignedDenoiser(nn.Module):
+    """The denoiser and the perceptron that reads one of its blocks; only the first is shipped."""
+
+    def __init__(self, transformer: GarmentTransformer2DModel, block: int, channels: int) -> None:
+        super().__init__()
+        self.transformer = transformer
+        width = transformer.config.width
+        self.projector = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, channels)
+        )
+        self._hidden: Tensor | None = None
+        transformer.blocks[min(block, len(transformer.blocks) - 1)].register_forward_hook(
+            self._keep
+        )
+
+    def _keep(self, block: nn.Module, inputs: Any, hidden: Tensor) -> None:
+        self._hidden = hidden
+
+    def forward(self, *inputs: Tensor, **conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Velocity as `GarmentTransformer2DModel` gives it, and features (B, N, channels)."""
+        velocity = self.transformer(*inputs, **conditions, return_dict=False)[0]
+        assert self._hidden is not None
+        features = self.projector(self._hidden)
+        self._hidden = None
+        return velocity, features
 
 
 class DiffusionTask:
@@ -109,14 +145,15 @@ class DiffusionTask:
         self.photographs, self.held_out = train, held_out
         self.num_rows = len(train.rows)
         self.composer = PromptComposer(train.rows)
-        self.model = model or self._new_model()
+        transformer = model or self._new_model()
+        self.model = AlignedDenoiser(transformer, config.align_block, train.maps.shape[1])
         self.neighbours = nearest(train.vectors, config.neighbours)
         self.boxes = torch.from_numpy(train.boxes)
         for part in (frozen.vae, frozen.text_encoder, frozen.image_encoder):
             part.eval().requires_grad_(False)
         frozen.text_encoder.to(device)
         if device is None or device.type == "cpu":
-            use_plain_attention(self.model)
+            use_plain_attention(transformer)
 
     def _new_model(self) -> GarmentTransformer2DModel:
         config, frozen = self.config, self.frozen
@@ -153,7 +190,7 @@ class DiffusionTask:
 
     def _references(self, rows: list[int], rng: random.Random) -> tuple[Tensor, Tensor]:
         """features (B, R, T, C) and weights (B, R) of 0 to R neighbours of each row."""
-        slots = self.model.config.max_references
+        slots = self.model.transformer.config.max_references
         tokens, channels = self.photographs.grids.shape[1:]
         features = torch.zeros(len(rows), slots, tokens, channels)
         weights = torch.zeros(len(rows), slots)
@@ -187,35 +224,52 @@ class DiffusionTask:
         mask = box_mask(boxes, *clean.shape[2:]).to(device)
         boxes[torch.rand(len(rows), generator=generator) < self.config.box_drop] = 0.0
 
-        time = torch.sigmoid(torch.randn(len(rows), generator=generator))
+        logits = torch.randn(len(rows), generator=generator) + self.config.time_mean
+        time = torch.sigmoid(logits)
         noise = torch.randn(clean.shape, generator=generator)
         blend = time[:, None, None, None]
         noisy = torch.lerp(clean, noise, blend)
-        predicted = model(
+        predicted, inner = model(
             noisy.to(device),
             (1000 * time).to(device),
             **self._condition(prompts, features, weights, device),
             valid_box=boxes.to(device),
-            return_dict=False,
-        )[0]
+        )
         error = (predicted.float() - (noise - clean).to(device)).square() * mask
-        loss = error.sum() / (mask.sum() * clean.shape[1])
-        return loss, {}
+        velocity = error.sum() / (mask.sum() * clean.shape[1])
+        away = 1 - self._agreement(inner, rows, mirror, mask)
+        figures = {"velocity": velocity.item(), "agreement": 1 - away.item()}
+        return velocity + self.config.align_weight * away, figures
+
+    def _agreement(self, inner: Tensor, rows: Tensor, mirror: np.ndarray, mask: Tensor) -> Tensor:
+        """Mean cosine of inner features and the image tower's, where there is picture."""
+        seen = torch.from_numpy(self.photographs.maps[rows.numpy()]).to(inner.device).float()
+        is_mirrored = torch.from_numpy(mirror).to(inner.device)[:, None, None, None] == 1
+        # The tower was trained on mirrored pictures too: its mirrored map will do.
+        seen = torch.where(is_mirrored, seen.flip(3), seen)
+        patch = self.model.transformer.config.patch_size
+        height, width = mask.shape[2] // patch, mask.shape[3] // patch
+        grid = inner.float().transpose(1, 2).unflatten(2, (height, width))
+        grid = F.adaptive_avg_pool2d(grid, seen.shape[2:])
+        inside = F.adaptive_avg_pool2d(mask, seen.shape[2:])[:, 0]
+        alike = F.cosine_similarity(grid, seen, dim=1)
+        return (alike * inside).sum() / inside.sum()
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Velocity error on held-out photographs at eight fixed times and fixed noise."""
-        assert isinstance(model, GarmentTransformer2DModel)
+        assert isinstance(model, AlignedDenoiser)
+        transformer = model.transformer
         count = min(96, len(self.held_out.rows))
         generator = torch.Generator().manual_seed(0)
         device = next(model.parameters()).device
         clean = torch.from_numpy(self.held_out.latents[0, :count].astype(np.float32))
         noise = torch.randn(clean.shape, generator=generator)
         time = (torch.arange(count) % 8 + 0.5) / 8
-        slots, shape = model.config.max_references, self.held_out.grids.shape[1:]
+        slots, shape = transformer.config.max_references, self.held_out.grids.shape[1:]
         boxes = torch.from_numpy(self.held_out.boxes[:count])
         prompts = [normalize(row["caption"]) for row in self.held_out.rows[:count]]
-        predicted = model(
+        predicted = transformer(
             torch.lerp(clean, noise, time[:, None, None, None]).to(device),
             (1000 * time).to(device),
             **self._condition(
@@ -242,8 +296,8 @@ class DiffusionTask:
 
     def sample(self, model: nn.Module) -> Image.Image:
         """Twelve fixed prompts, two fixed seeds each, as a 6 x 4 sheet."""
-        assert isinstance(model, GarmentTransformer2DModel)
-        pipe = self.pipeline(model)
+        assert isinstance(model, AlignedDenoiser)
+        pipe = self.pipeline(model.transformer)
         pipe.set_progress_bar_config(disable=True)
         device = next(model.parameters()).device
         for part in (self.frozen.vae, self.frozen.image_encoder):

@@ -57,6 +57,14 @@ def cached_grids(
 
 
 @torch.no_grad()
+def cached_maps(
+    encoder: ImageEncoder, pixels: np.ndarray, folder: Path, device: torch.device
+) -> np.ndarray:
+    """float16 (N, C, h, w): the image tower's features in place, for the denoiser to agree with."""
+    return _cached("maps", encoder, encoder.feature_map, pixels, folder, device)
+
+
+@torch.no_grad()
 def cached_vectors(
     encoder: ImageEncoder, pixels: np.ndarray, folder: Path, device: torch.device
 ) -> np.ndarray:

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +39,8 @@ class LoopConfig:
     final_rate: float = 0.03
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
+    optimizer: str = "adamw"
+    """`muon`: the matrices of the blocks by Muon (arXiv 2502.16982), the rest by AdamW."""
     max_grad_norm: float = 1.0
     ema_decay: float = 0.0
     """0 keeps no averaged weights."""
@@ -54,6 +56,8 @@ class LoopConfig:
         for name in ("steps", "batch_size", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer is {self.optimizer}; it must be adamw or muon")
         for name in ("decay_fraction", "final_rate", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be in [0, 1]")
@@ -109,13 +113,36 @@ def rate_at(step: int, config: LoopConfig) -> float:
     return config.learning_rate * scale
 
 
-def _param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; gains, biases and embeddings of one dimension do not."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 2 and ".blocks." in f".{name}" and name.endswith("weight")
+
+
+def _optimizers(model: nn.Module, config: LoopConfig) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, or Muon for the matrices of the blocks beside it.
+
+    Matrices decay; gains, biases and embeddings of one dimension do not.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    by_muon: list[nn.Parameter] = []
+    if config.optimizer == "muon":
+        by_muon = [p for name, p in trained.items() if _is_block_matrix(name, p)]
+    taken = {id(p) for p in by_muon}
+    rest = [p for p in trained.values() if id(p) not in taken]
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    rate = config.learning_rate
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True)
+    ]
+    if by_muon:
+        # With this adjustment AdamW's rate and decay serve Muon too.
+        muon = torch.optim.Muon(
+            by_muon, lr=rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+        )
+        found.append(muon)
+    return found
 
 
 def train(
@@ -136,13 +163,7 @@ def train(
     receives the averaged weights where they are kept, at the end.
     """
     settings = dataclasses.asdict(config)
-    optimizer = torch.optim.AdamW(
-        _param_groups(task.model, config.weight_decay),
-        lr=config.learning_rate,
-        betas=config.betas,
-        fused=True,
-    )
-    model, optimizer = accelerator.prepare(task.model, optimizer)
+    model, *optimizers = accelerator.prepare(task.model, *_optimizers(task.model, config))
     average = None
     if config.ema_decay:
         average = EMAModel(task.model.parameters(), decay=config.ema_decay, foreach=True)
@@ -154,7 +175,7 @@ def train(
     model.train()
     is_last = False
     while step < config.steps and not is_last:
-        loss, figures = _learn(task, model, optimizer, config, accelerator, step)
+        loss, figures = _learn(task, model, optimizers, config, accelerator, step)
         if average is not None:
             average.step(task.model.parameters())
         step += 1
@@ -180,14 +201,15 @@ def train(
 def _learn(
     task: Task,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     config: LoopConfig,
     accelerator: Accelerator,
     step: int,
 ) -> tuple[Tensor, dict[str, float]]:
     """One step of the optimiser; this process takes its share of the batch."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate_at(step, config)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, config)
     rank, share = accelerator.process_index, config.batch_size // accelerator.num_processes
     rows = rows_at(step, num_rows=task.num_rows, batch_size=config.batch_size, seed=config.seed)
     generator = torch.Generator().manual_seed(stream_seed("step", config.seed, step, rank))
@@ -197,8 +219,9 @@ def _learn(
         )
     accelerator.backward(loss)
     norm = accelerator.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     return loss.detach(), {"norm": float(norm), **figures}
 
 

@@ -68,6 +68,26 @@ def towers_v0() -> TowersConfig:
     )
 
 
+def towers_v1() -> TowersConfig:
+    """From v0 (`--init-from`), an hour of one core: memory, all attributes, short prompts."""
+    return TowersConfig(
+        loop=LoopConfig(
+            steps=960,
+            batch_size=256,
+            learning_rate=1e-3,
+            warmup_steps=50,
+            decay_fraction=0.8,
+            weight_decay=0.05,
+            log_every=10,
+            sample_every=120,
+            seed=5,
+        ),
+        short_share=0.15,
+        memory=1_024,
+        light=0.12,
+    )
+
+
 def towers_tiny() -> TowersConfig:
     """A few seconds."""
     return TowersConfig(
@@ -75,6 +95,9 @@ def towers_tiny() -> TowersConfig:
         hidden_size=32,
         text_layers=1,
         widths=(8, 8, 16, 16),
+        short_share=0.5,
+        memory=8,
+        light=0.1,
     )
 
 
@@ -97,6 +120,29 @@ def diffusion_v0() -> DiffusionConfig:
     )
 
 
+def diffusion_v1() -> DiffusionConfig:
+    """From v0 (`--init-from`), on better towers and latents: Muon, features aligned."""
+    return DiffusionConfig(
+        loop=LoopConfig(
+            steps=1_800,
+            batch_size=128,
+            learning_rate=1e-3,
+            betas=(0.9, 0.98),
+            optimizer="muon",
+            warmup_steps=40,
+            decay_fraction=0.4,
+            ema_decay=0.998,
+            compile=True,
+            log_every=10,
+            sample_every=300,
+            seed=6,
+        ),
+        patch_size=4,
+        time_mean=0.2,
+        align_weight=0.3,
+    )
+
+
 def diffusion_tiny() -> DiffusionConfig:
     """A few seconds."""
     return DiffusionConfig(
@@ -105,6 +151,7 @@ def diffusion_tiny() -> DiffusionConfig:
             batch_size=4,
             learning_rate=1e-3,
             ema_decay=0.9,
+            optimizer="muon",
             log_every=1,
             sample_every=4,
         ),
@@ -113,10 +160,11 @@ def diffusion_tiny() -> DiffusionConfig:
         num_layers=2,
         num_heads=2,
         neighbours=4,
+        align_weight=0.3,
         sheet_steps=2,
     )
 
 
 AUTOENCODER = {"v0": autoencoder_v0, "v1": autoencoder_v1, "tiny": autoencoder_tiny}
-TOWERS = {"v0": towers_v0, "tiny": towers_tiny}
-DIFFUSION = {"v0": diffusion_v0, "tiny": diffusion_tiny}
+TOWERS = {"v0": towers_v0, "v1": towers_v1, "tiny": towers_tiny}
+DIFFUSION = {"v0": diffusion_v0, "v1": diffusion_v1, "tiny": diffusion_tiny}

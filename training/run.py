@@ -27,7 +27,7 @@ from mmgen.text.tokenizer import build_tokenizer
 from training import autoencoder, diffusion, towers
 from training.captions import PromptComposer
 from training.dataset import pack, read_rows
-from training.latent_cache import cached_grids, cached_latents, cached_vectors
+from training.latent_cache import cached_grids, cached_latents, cached_maps, cached_vectors
 from training.loop import LoopConfig, OnLog, train
 
 Stop = Callable[[int], bool]
@@ -131,7 +131,7 @@ def train_diffusion(
     task = diffusion.DiffusionTask(config, frozen, seen[0], seen[1], model, device)
 
     def export(model: Any, folder: Path) -> None:
-        diffusion.export(task, model, folder)
+        diffusion.export(task, model.transformer, folder)
 
     return _run(task, config.loop, run, resume, export, on_log, stop)
 
@@ -148,6 +148,7 @@ def _look_at(
         latents=cached_latents(frozen.vae, pixels, cache, device),
         boxes=boxes,
         grids=cached_grids(frozen.image_encoder, small, cache, device),
+        maps=cached_maps(frozen.image_encoder, small, cache, device),
         vectors=cached_vectors(frozen.image_encoder, small, cache, device),
     )
 

@@ -71,8 +71,13 @@ class ImageEncoder(ModelMixin, ConfigMixin):
         self.projection = nn.Linear(2 * widths[-1], projection_dim, bias=False)
         self.grid = (grid_height, grid_width)
 
+    def feature_map(self, pixels: Tensor) -> Tensor:
+        """(B, hidden_size, image_height / 16, image_width / 16), before any pooling."""
+        hidden: Tensor = self.body(pixels)
+        return hidden
+
     def forward(self, pixels: Tensor) -> ImageEncoderOutput:
-        hidden = self.body(pixels)
+        hidden = self.feature_map(pixels)
         places = hidden.flatten(2).transpose(1, 2)
         weights = self.attention(places).softmax(dim=1)
         pooled = torch.cat([(places * weights).sum(1), places.mean(1)], dim=1)

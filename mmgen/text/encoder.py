@@ -40,10 +40,15 @@ class TextBlock(nn.Module):
         batch, length, width = hidden.shape
         qkv = self.to_qkv(self.norm1(hidden))
         query, key, value = qkv.view(batch, length, 3, self.num_heads, -1).unbind(2)
-        mixed = dispatch_attention_fn(query, key, value, attn_mask=bias.to(query.dtype))
+        mixed = self.attend(query, key, value, bias.to(query.dtype))
         hidden = hidden + self.to_out(mixed.reshape(batch, length, width))
         residual: Tensor = self.down(F.gelu(self.up(self.norm2(hidden)), approximate="tanh"))
         return hidden + residual
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        """All (B, L, heads, d), bias (B, 1, L, L) -> (B, L, heads, d)."""
+        mixed: Tensor = dispatch_attention_fn(query, key, value, attn_mask=bias)
+        return mixed
 
 
 class TextEncoder(ModelMixin, ConfigMixin):

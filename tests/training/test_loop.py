@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mmgen.errors import CheckpointMismatch, TrainingDataMissing
-from training.loop import LoopConfig, rate_at, rows_at, stream_seed, train
+from training.loop import LoopConfig, _optimizers, rate_at, rows_at, stream_seed, train
 from training.run import make_accelerator
 
 CONFIG = LoopConfig(
@@ -21,6 +21,19 @@ CONFIG = LoopConfig(
 )
 
 
+class Line(nn.Module):
+    """One hidden layer; `blocks` holds the matrix that Muon may take."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Linear(2, 8)])
+        self.norm = nn.BatchNorm1d(8)
+        self.out = nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.out(self.norm(self.blocks[0](x)))
+
+
 class LineTask:
     """Fits a small network with batch norm, so that buffers must be resumed too."""
 
@@ -28,7 +41,7 @@ class LineTask:
 
     def __init__(self):
         torch.manual_seed(3)
-        self.model = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+        self.model = Line()
         self.seen = []
 
     def loss(self, model, rows, generator, device):
@@ -37,7 +50,7 @@ class LineTask:
         return (model(x.to(device)) - rows[:, None].float()).square().mean(), {}
 
     def validate(self, model):
-        return {"bias": model[2].bias.item()}
+        return {"bias": model.out.bias.item()}
 
 
 def run(folder, *, stop_at=None, resume=False, config=CONFIG):
@@ -63,15 +76,26 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_resumed_equals_unbroken_exactly(tmp_path):
-    trained, exported, whole = run(tmp_path / "unbroken")
-    _, _, first = run(tmp_path / "broken", stop_at=5)
-    again, exported_again, rest = run(tmp_path / "broken", resume=True)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_resumed_equals_unbroken_exactly(tmp_path, optimizer):
+    config = dataclasses.replace(CONFIG, optimizer=optimizer)
+    trained, exported, whole = run(tmp_path / "unbroken", config=config)
+    _, _, first = run(tmp_path / "broken", stop_at=5, config=config)
+    again, exported_again, rest = run(tmp_path / "broken", resume=True, config=config)
     assert len(first.seen) == 5
     assert first.seen + rest.seen == whole.seen
     assert same(trained, again)
     assert same(exported, exported_again)
     assert not same(trained, exported)
+
+
+def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest():
+    model = Line()
+    adamw, muon = _optimizers(model, dataclasses.replace(CONFIG, optimizer="muon"))
+    assert [p for group in muon.param_groups for p in group["params"]] == [model.blocks[0].weight]
+    rest = [p for group in adamw.param_groups for p in group["params"]]
+    assert len(rest) == len(list(model.parameters())) - 1
+    assert len(_optimizers(model, CONFIG)) == 1
 
 
 def test_a_resumed_run_may_be_longer_but_not_other(tmp_path):
@@ -126,7 +150,9 @@ def test_streams_differ():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"ema_decay": 1.5}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"ema_decay": 1.5}, {"batch_size": 0}, {"optimizer": "sgd"}]
+)
 def test_bad_configurations_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         dataclasses.replace(CONFIG, **change)
