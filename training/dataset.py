@@ -1,14 +1,8 @@
-"""Image folder with `metadata.jsonl` -> pictures of one size, packed in one file.
-
-The folder follows the image-folder convention of Hugging Face `datasets`:
-`metadata.jsonl` holds one row a picture, `file_name` relative to the folder;
-the first part of `file_name` is the split.
-"""
+"""Image folder with `metadata.jsonl` -> pictures of one size, packed in one file."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,30 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmgen.errors import FileUnreadable, TrainingDataBroken, TrainingDataMissing
+from mmgen.errors import FileUnreadable
 from mmgen.framing import fit
-
-
-def read_rows(folder: Path, split: str | None = None) -> list[dict[str, Any]]:
-    """Rows of `metadata.jsonl`, of one split ("train", "validation") or all."""
-    path = folder / "metadata.jsonl"
-    wanted = f"{path} (one JSON object a line, with file_name and caption)"
-    if not path.is_file():
-        raise TrainingDataMissing(path=folder, wanted=wanted)
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            name, _ = row["file_name"], row["caption"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise TrainingDataBroken(path=path, line=number, reason=repr(error)) from error
-        if split is None or name.split("/")[0] == split:
-            rows.append(row)
-    if not rows:
-        raise TrainingDataMissing(path=folder, wanted=wanted)
-    return rows
+from mmgen.image_folder import read_rows as read_rows
 
 
 def pack(
