@@ -59,6 +59,18 @@ def _train_diffusion(
     _train("diffusion", recipe, data, run, resume, init_from, steps, components)
 
 
+@train_app.command("evaluator", cls=Command, help="help.train_evaluator")
+def _train_evaluator(
+    recipe: Recipe = "v0",
+    data: Data = Path("data/garments"),
+    run: Run = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
+    steps: TrainSteps = None,
+) -> None:
+    _train("evaluator", recipe, data, run, resume, init_from, steps)
+
+
 @train_app.command("rebuild-data", cls=Command, help="help.train_rebuild")
 def _rebuild_data(
     source: Annotated[Path, typer.Argument(help="help.source", metavar="SOURCE")],

@@ -28,6 +28,7 @@ _STARTS_FROM = {
     "autoencoder": ("vae",),
     "towers": ("text_encoder", "image_encoder", "tokenizer"),
     "diffusion": ("transformer",),
+    "evaluator": ("evaluator",),
 }
 """What a stage reads from --init-from."""
 _STANDS_ON = ("vae", "text_encoder", "image_encoder", "tokenizer")
