@@ -6,6 +6,7 @@ whoever started the worker is gone. What happens is told on standard output.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -55,11 +56,9 @@ def start_worker(order: WorkerOrder, log: IO[bytes] | int) -> subprocess.Popen[b
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
     assert child.stdin is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it died at once: the supervisor will see
         child.stdin.write(json.dumps(dataclasses.asdict(order)).encode() + b"\n")
         child.stdin.flush()
-    except BrokenPipeError:
-        pass  # it died at once: the supervisor will see
     return child
 
 
@@ -73,7 +72,8 @@ def main() -> int:
     lock = threading.Lock()
 
     def tell(event: dict[str, Any]) -> None:
-        with lock:
+        # Nobody may be listening any more; standard input will have closed too.
+        with lock, contextlib.suppress(BrokenPipeError):
             channel.write(json.dumps(event, ensure_ascii=False) + "\n")
             channel.flush()
 

@@ -17,6 +17,9 @@ from mmgen.jobs.items import MOST_ATTEMPTS, Claim, Item, ItemState, JobState, Re
 from mmgen.jobs.store import JobStore, item_of, note
 from mmgen.values import canonical_json
 
+Find = Callable[[Item], Result | None]
+"""Looks for the picture of an item on disk."""
+
 MOST_FAILURES_IN_ROW = 20
 """So many items in a row that fail at once speak against the set-up, not the items."""
 
@@ -115,25 +118,27 @@ class ItemQueue:
         with self._database.change():
             return self._give_back(claim.item.item_id, claim.token, alone=alone)
 
-    def release(self, worker: str, blamed: Iterable[str], error: Mapping[str, Any]) -> None:
+    def release(
+        self, worker: str, blamed: Iterable[str], error: Mapping[str, Any], find: Find
+    ) -> None:
         """A watched worker is dead: take back all it held.
 
-        `blamed`: the items that were being drawn. One alone has failed an attempt;
-        of several nobody knows which it was, so each is drawn alone next time.
+        `blamed`: the items that were in work. One alone has failed an attempt; of
+        several nobody knows which it was, so each is drawn alone next time. `find`
+        as in `recover`.
         """
         suspects = set(blamed)
-        with self._database.change():
-            for row in self._running("worker = ?", worker):
-                item = item_of(row)
+        for row in self._running("worker = ?", worker):
+            if self._found(row, find):
+                continue
+            item, token = item_of(row), row["lease_token"]
+            with self._database.change():
                 if suspects == {item.item_id}:
-                    self._fail(item, row["lease_token"], error)
+                    self._fail(item, token, error)
                 else:
-                    is_suspect = item.item_id in suspects
-                    self._give_back(item.item_id, row["lease_token"], alone=is_suspect)
+                    self._give_back(item.item_id, token, alone=item.item_id in suspects)
 
-    def recover(
-        self, job: str, is_alive: Callable[[str], bool], find: Callable[[Item], Result | None]
-    ) -> int:
+    def recover(self, job: str, is_alive: Callable[[str], bool], find: Find) -> int:
         """Take back what nobody works on any more; returns how many items.
 
         For items whose lease has run out or whose worker, as `is_alive` says, has
@@ -148,19 +153,24 @@ class ItemQueue:
             if row["lease_until"] < now or not is_alive(row["worker"])
         ]
         for row in lost:
-            result = find(item_of(row))
+            if self._found(row, find):
+                continue
+            claim = (row["item_id"], row["lease_token"])
             with self._database.change() as change:
-                token = (row["item_id"], row["lease_token"])
-                if result is None:
-                    change.run(
-                        f"UPDATE items SET attempt = min(attempt, ?) WHERE {_OURS}",
-                        (MOST_ATTEMPTS - 1, *token),
-                    )
-                    self._end(*token, ItemState.PENDING)
-            if result is not None:
-                claim = Claim(item=item_of(row), token=row["lease_token"], until=now)
-                self.finish(claim, result)
+                change.run(
+                    f"UPDATE items SET attempt = min(attempt, ?) WHERE {_OURS}",
+                    (MOST_ATTEMPTS - 1, *claim),
+                )
+                self._end(*claim, ItemState.PENDING)
         return len(lost)
+
+    def _found(self, row: Mapping[str, Any], find: Find) -> bool:
+        """Whether the picture of a lost claim is on disk; then the item is done."""
+        item = item_of(row)
+        result = find(item)
+        return result is not None and self.finish(
+            Claim(item=item, token=row["lease_token"], until=row["lease_until"]), result
+        )
 
     def is_open(self, job: str) -> bool:
         """Whether the job has items that are pending or running."""

@@ -51,6 +51,7 @@ MIGRATIONS = (
         error TEXT
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX items_to_claim ON items (job_id, state, attempt, position, row_key);
+    CREATE INDEX items_running ON items (worker) WHERE state = 'running';
     CREATE INDEX items_ended ON items (job_id, ended) WHERE state = 'done';
     CREATE INDEX items_in_order ON items (job_id, position);
     CREATE TABLE events (

@@ -193,7 +193,7 @@ class Supervisor:
         has_died = bool(watched.fault or (code and not watched.stopping_since))
         # Where the disk is full the next run takes back what this one held.
         with contextlib.suppress(OutputDiskFull):
-            self._items.release(watched.name, blamed, error)
+            self._items.release(watched.name, blamed, error, self._find)
             if has_died:
                 detail = {"reason": reason, "items": blamed}
                 self._items.store.note(self._job, "worker.died", detail)

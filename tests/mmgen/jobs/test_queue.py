@@ -42,6 +42,10 @@ def queue(store):
     return ItemQueue(store)
 
 
+def nothing(item):
+    """Nothing of any item is on disk."""
+
+
 def states(store, job):
     return {state: n for state, n in store.progress(job).counts.items() if n}
 
@@ -60,7 +64,7 @@ def test_a_claim_counts_the_attempt_and_finishing_ends_it(store, queue, tmp_path
 def test_who_comes_late_changes_nothing(store, queue, tmp_path):
     job, _ = put(store, tmp_path / "out", 1)
     (late,) = queue.claim(job, "gone", lease_s=60)
-    assert queue.recover(job, lambda worker: False, lambda item: None) == 1
+    assert queue.recover(job, lambda worker: False, nothing) == 1
     (ours,) = queue.claim(job, "w", lease_s=60)
     assert not queue.finish(late, RESULT)
     assert not queue.fail(late, ERROR)
@@ -97,7 +101,7 @@ def test_the_death_of_a_worker_costs_the_picture_in_work_one_attempt(store, queu
     job, _ = put(store, tmp_path / "out", 4)
     claims = queue.claim(job, "w", lease_s=60, count=3)
     first = claims[0].item.item_id
-    queue.release("w", [first], ERROR)
+    queue.release("w", [first], ERROR, nothing)
     attempts = [item.attempt for item in store.items(job)]
     assert attempts == [1, 0, 0, 0]
     assert store.item(first).error == ERROR
@@ -106,7 +110,7 @@ def test_the_death_of_a_worker_costs_the_picture_in_work_one_attempt(store, queu
 def test_of_several_suspects_each_is_drawn_alone(store, queue, tmp_path):
     job, _ = put(store, tmp_path / "out", 3)
     claims = queue.claim(job, "w", lease_s=60, count=2)
-    queue.release("w", [claim.item.item_id for claim in claims], ERROR)
+    queue.release("w", [claim.item.item_id for claim in claims], ERROR, nothing)
     assert [item.attempt for item in store.items(job)] == [0, 0, 0]
     again = [queue.claim(job, "w", lease_s=60, count=3) for _ in range(3)]
     assert [len(claims) for claims in again] == [1, 1, 1]
@@ -117,7 +121,7 @@ def test_after_a_lost_run_an_item_is_never_set_aside_unseen(store, queue, tmp_pa
     job, _ = put(store, tmp_path / "out", 1)
     for _ in range(2 * MOST_ATTEMPTS):
         assert queue.claim(job, "w", lease_s=60)
-        queue.recover(job, lambda worker: False, lambda item: None)
+        queue.recover(job, lambda worker: False, nothing)
     (claim,) = queue.claim(job, "w", lease_s=60)
     assert claim.item.attempt == MOST_ATTEMPTS
     queue.fail(claim, ERROR)
@@ -137,7 +141,7 @@ def test_recovery_finds_what_reached_the_disk_and_leaves_the_living_alone(store,
 def test_a_lease_that_ran_out_is_taken_back(store, queue, tmp_path):
     job, _ = put(store, tmp_path / "out", 1)
     queue.claim(job, "elsewhere", lease_s=-1)
-    assert queue.recover(job, lambda worker: True, lambda item: None) == 1
+    assert queue.recover(job, lambda worker: True, nothing) == 1
 
 
 def test_only_pictures_of_one_shape_share_a_group(store, queue, tmp_path):

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from mmgen.errors import Cancelled
+from mmgen.errors import Cancelled, ModelFolderMissing
 from mmgen.values import Step
 from pipelines.item_maker import ItemMaker
 
@@ -76,5 +76,18 @@ def draw(request):
     return noise.integers(0, 256, (request.height, request.width, 3), dtype=np.uint8)
 
 
+class Reckless(ItemMaker):
+    """Draws until the disk is full to the last byte."""
+
+    def has_room(self):
+        return True
+
+
 def numpy_maker(job, options):
-    return ItemMaker(NumpyGenerator(**options), job)
+    options = dict(options)
+    kind = Reckless if options.pop("ignores_room", False) else ItemMaker
+    return kind(NumpyGenerator(**options), job)
+
+
+def missing_model_maker(job, options):
+    raise ModelFolderMissing(path="/nowhere")
