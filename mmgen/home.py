@@ -3,6 +3,7 @@
     MMGEN_HOME/                      default: the user data folder of the platform
       config.toml                    settings, read by mmgen/settings.py
       mmgen.sqlite                   jobs and their items, see mmgen/jobs/
+      catalogues/<owner>/<id>/       a searchable collection, see mmgen/catalogue/
       training/<owner>/<run>/        checkpoints and logs of a training run, mode 0700
 
 Names on disk are ids; what a user calls a thing is data. The owner is `local`
@@ -37,6 +38,11 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
 def database_path() -> Path:
     """The SQLite file of jobs and their items; it need not exist yet."""
     return home_path() / "mmgen.sqlite"
+
+
+def catalogues_path(owner: str = LOCAL_OWNER) -> Path:
+    """The folder of an owner's catalogues; it need not exist yet."""
+    return home_path() / "catalogues" / owner
 
 
 def training_path(run: str, owner: str = LOCAL_OWNER) -> Path:

@@ -16,3 +16,5 @@ PICTURE_BYTES = 64 * 2**20
 PICTURE_DECODE_S = 10.0
 PICTURE_DECODE_BYTES = 2**30
 """Address space that the decoding child may use."""
+
+SEARCH_HITS = (1, 1_000)

@@ -48,6 +48,7 @@ app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(commands_models.models_app, name="models")
 commands_edit.register(app)
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(commands_train.train_app, name="train")
 commands_tag.register(app, commands_train.train_app)
 

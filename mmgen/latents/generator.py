@@ -47,9 +47,12 @@ class GarmentGenerator:
         language: Language,
         read_picture: Callable[[Path], Image.Image],
         micro_batch: int | None = None,
+        towers_sha256: str | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.id, self.sha256, self.licence = id, sha256, licence
+        self.towers_sha256 = towers_sha256
+        """Of its encoders; features made by others are not for it."""
         on_cpu = pipeline.transformer.device.type == "cpu"
         self.micro_batch = micro_batch or (1 if on_cpu else 4)
         self._language = language
@@ -58,7 +61,7 @@ class GarmentGenerator:
     def generate(
         self,
         requests: Sequence[ImageRequest],
-        pictures: Mapping[str, Path],
+        pictures: Mapping[str, Path | np.ndarray],
         on_step: OnStep | None = None,
     ) -> list[np.ndarray]:
         """One uint8 (H, W, 3) array a request, in their order.
@@ -70,7 +73,7 @@ class GarmentGenerator:
         """
         groups = list(_groups(requests, self.micro_batch))
         total = sum(group[0].num_inference_steps for group in groups)
-        read = functools.cache(lambda sha256: self._read_picture(pictures[sha256]))
+        read = functools.cache(lambda sha256: self._read(pictures[sha256]))
         arrays: list[np.ndarray] = []
         before = 0
         for group in groups:
@@ -79,8 +82,15 @@ class GarmentGenerator:
             before += group[0].num_inference_steps
         return arrays
 
+    def _read(self, reference: Path | np.ndarray) -> Image.Image | np.ndarray:
+        """A picture from its file; features, float (T, C), as they are."""
+        return reference if isinstance(reference, np.ndarray) else self._read_picture(reference)
+
     def _draw(
-        self, group: list[ImageRequest], read: Callable[[str], Image.Image], watch: _Watch
+        self,
+        group: list[ImageRequest],
+        read: Callable[[str], Image.Image | np.ndarray],
+        watch: _Watch,
     ) -> list[np.ndarray]:
         filled = group + [group[-1]] * (self.micro_batch - len(group))
         first = group[0]

@@ -87,9 +87,15 @@ class GarmentPipeline(DiffusionPipeline):
         return encoded.last_hidden_state, tokens.attention_mask, encoded.text_embeds
 
     def encode_references(
-        self, references: Sequence[Sequence[Image.Image]], weights: Sequence[Sequence[float]]
+        self,
+        references: Sequence[Sequence[Image.Image | np.ndarray]],
+        weights: Sequence[Sequence[float]],
     ) -> tuple[Tensor, Tensor]:
-        """Zero to `max_references` pictures a prompt -> features (B, R, T, C), weights (B, R)."""
+        """Zero to `max_references` a prompt -> features (B, R, T, C), weights (B, R).
+
+        A reference is a picture, or float (T, C) features that this image encoder
+        made of one earlier.
+        """
         config, size = self.transformer.config, self.image_encoder.config
         slots = config.max_references
         features = torch.zeros(
@@ -105,11 +111,14 @@ class GarmentPipeline(DiffusionPipeline):
             if len(pictures) > slots:
                 raise OutOfRange(name="references", got=len(pictures), low=0, high=slots)
             for slot, (picture, weight) in enumerate(zip(pictures, row_weights, strict=True)):
+                filled[row, slot] = weight
+                if isinstance(picture, np.ndarray):
+                    features[row, slot] = _as_features(picture, features.shape[2:]).to(features)
+                    continue
                 frame, _ = fit(picture, size.image_height, size.image_width)
                 pixels = torch.from_numpy(frame).permute(2, 0, 1)[None].to(features)
                 seen = self.image_encoder(pixels / 127.5 - 1)
                 features[row, slot] = seen.last_hidden_state[0]
-                filled[row, slot] = weight
         return features, filled
 
     def prepare_latents(
@@ -152,7 +161,9 @@ class GarmentPipeline(DiffusionPipeline):
         num_inference_steps: int = 24,
         guidance_scale: float = 4.0,
         num_images_per_prompt: int = 1,
-        references: Sequence[Image.Image] | Sequence[Sequence[Image.Image]] | None = None,
+        references: Sequence[Image.Image | np.ndarray]
+        | Sequence[Sequence[Image.Image | np.ndarray]]
+        | None = None,
         reference_weights: Sequence[float] | Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: Tensor | None = None,
@@ -168,7 +179,8 @@ class GarmentPipeline(DiffusionPipeline):
                                   negative prompt serves all, or one a prompt
         height, width             pixels, multiples of 8 * patch_size; default: trained size
         guidance_scale            1 and below runs without guidance
-        references                pictures for all prompts, or a list of them a prompt
+        references                pictures for all prompts, or a list of them a prompt;
+                                  in place of a picture its features (T, C)
         reference_weights         the same shape; default 1.0 each
         generator                 one for all, or one a picture in order of prompts
         latents                   (B, C, h, w) noise to start from instead
@@ -220,7 +232,7 @@ class GarmentPipeline(DiffusionPipeline):
         self,
         prompts: list[str],
         negatives: list[str] | None,
-        pictures: list[list[Image.Image]],
+        pictures: list[list[Image.Image | np.ndarray]],
         weights: list[list[float]],
     ) -> dict[str, Tensor]:
         """What the transformer reads beside latents and time; with guidance, first the
@@ -274,16 +286,24 @@ class GarmentPipeline(DiffusionPipeline):
         return [Image.fromarray(array) for array in arrays]
 
 
+def _as_features(array: np.ndarray, shape: Sequence[int]) -> Tensor:
+    """Features made earlier, float (T, C); raises `WrongType` for another shape."""
+    if tuple(array.shape) != tuple(shape):
+        wanted = f"features of {shape[0]} places and {shape[1]} channels"
+        raise WrongType(name="references", got=f"an array of {array.shape}", wanted=wanted)
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
 def _pair_references(
     references: Any, weights: Any, count: int
-) -> tuple[list[list[Image.Image]], list[list[float]]]:
+) -> tuple[list[list[Image.Image | np.ndarray]], list[list[float]]]:
     """References and weights, both as one list a prompt."""
     if references is None:
         if weights is not None:
             raise Conflict(first="reference_weights", second="references=None")
         return [[] for _ in range(count)], [[] for _ in range(count)]
     listed = list(references)
-    is_shared = not listed or isinstance(listed[0], Image.Image)
+    is_shared = not listed or isinstance(listed[0], Image.Image | np.ndarray)
     pictures = [listed] * count if is_shared else [list(row) for row in listed]
     if len(pictures) != count:
         raise WrongType(

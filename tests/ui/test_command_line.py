@@ -48,6 +48,7 @@ SURFACE = {
     "tag": "--copy --help --json --seed PIC...",
     "train": "--help",
     "train autoencoder": "--data --help --init-from --recipe --resume --run --steps",
+    "train builtin-catalogue": "--data --help --model --output -o",
     "train diffusion": "--components --data --help --init-from --recipe --resume --run --steps",
     "train evaluator": "--data --help --init-from --recipe --resume --run --steps",
     "train rebuild-data": "--help OUT SOURCE",
