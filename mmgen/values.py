@@ -266,7 +266,7 @@ class Generator(Protocol):
     def generate(
         self,
         requests: Sequence[ImageRequest],
-        pictures: Mapping[str, Path | np.ndarray],
+        pictures: Mapping[str, Any],
         on_step: OnStep | None = None,
     ) -> list[np.ndarray]:
         """Pixels, one uint8 (H, W, 3) array a request, in their order.

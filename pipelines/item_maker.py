@@ -63,6 +63,7 @@ class ItemMaker:
             name=item.name,
             format=item.options.get("format", "png"),
             visible_label=item.options.get("visible_label", False),
+            embed_request=item.options.get("embed_request", False),
             job={"job": item.job_id, "item": item.item_id, "row_key": item.row_key},
         )
         size = saved.path.stat().st_size

@@ -20,11 +20,12 @@ from mmgen.jobs.store import JobStore, Progress
 from mmgen.jobs.supervisor import Limits, OnEvent, Supervisor
 from pipelines.item_maker import find_picture
 from pipelines.job_worker import WorkerOrder, start_worker
+from pipelines.ray_engine import Cluster, run_on_ray
 
 SOME_FAILED = 3
 PAUSED = 4
 STOPPED = 130
-MAKERS = {"batch": "pipelines.item_maker:load_maker"}
+MAKERS = {"batch": "pipelines.batch_maker:load_maker"}
 """Kind of job -> what its workers draw with, see `WorkerOrder.maker`."""
 _LARGEST_LOG_BYTES = 2**20
 
@@ -63,6 +64,7 @@ def run_job(
     maker: str | None = None,
     workers: int = 1,
     limits: Limits | None = None,
+    cluster: Cluster | None = None,
     on_event: OnEvent = lambda event: None,
     asked: Callable[[], int] = lambda: 0,
 ) -> Outcome:
@@ -70,20 +72,16 @@ def run_job(
 
     `options` are those of `job.params["options"]` with these instead where both name
     one; the default maker knows `model` and `device`. `maker` replaces that of the
-    job's kind. `workers`: processes, each with the model loaded. `asked`: polled; 1
-    stops within a step, 2 at once. Raises
-    `JobMissing`, `JobNotRunnable`, `WorkerNotStarting`, `WorkerRefused`.
+    job's kind. `workers`: processes, each with the model loaded, here or as actors of
+    a Ray `cluster`. `asked`: polled; 1 stops soon, 2 at once. Raises
+    `JobMissing`, `JobNotRunnable`, `WorkerNotStarting`, `WorkerRefused` and what the
+    cluster raises.
     """
     limits = limits or Limits()
     _set_going(store, job)
-    items, planned = ItemQueue(store), store.job(job)
-    order = WorkerOrder(
-        database=str(store.database.path),
-        job=job,
-        maker=maker or MAKERS[planned.kind],
-        options={**planned.params.get("options", {}), **(options or {})},
-        lease_s=limits.step_s + 120,
-    )
+    planned = store.job(job)
+    maker = maker or MAKERS[planned.kind]
+    options = {**planned.params.get("options", {}), **(options or {})}
     paused: list[str] = []
 
     def listen(event: Mapping[str, Any]) -> None:
@@ -91,16 +89,32 @@ def run_job(
             paused.append(event["reason"])
         on_event(event)
 
+    def stops() -> int:
+        return asked() or len(paused[:1])
+
+    if cluster is not None:
+        run_on_ray(
+            store, planned, cluster, maker=maker, options=options, workers=workers,
+            limits=limits, on_event=listen, asked=stops,
+        )  # fmt: skip
+        return _outcome(store, job, paused, is_stopped=bool(asked()))
+    order = WorkerOrder(
+        database=str(store.database.path),
+        job=job,
+        maker=maker,
+        options=options,
+        lease_s=limits.step_s + 120,
+    )
     with _log(job) as log:
         Supervisor(
-            items,
+            ItemQueue(store),
             job,
             start=partial(start_worker, order, log),
             find=partial(find_picture, planned),
             workers=workers,
             limits=limits,
             on_event=listen,
-            asked=lambda: asked() or len(paused[:1]),
+            asked=stops,
             log=log.name,
         ).run()
     return _outcome(store, job, paused, is_stopped=bool(asked()))

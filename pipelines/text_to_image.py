@@ -25,6 +25,7 @@ from mmgen.errors import (
     Cancelled,
     Conflict,
     TooManyReferences,
+    UnknownChoice,
     WrongType,
 )
 from mmgen.files.names import picture_name
@@ -32,7 +33,16 @@ from mmgen.files.read_picture import sha256_of
 from mmgen.files.write import SavedPicture, save_picture
 from mmgen.seeds import seeds_for
 from mmgen.settings import load_settings
-from mmgen.values import Defaults, Generator, ImageRequest, OnStep, Step, check_whole, one_each
+from mmgen.values import (
+    Defaults,
+    Generator,
+    ImageRequest,
+    OnStep,
+    Step,
+    check_number,
+    check_whole,
+    one_each,
+)
 from pipelines.references import check_references, records_of, sources_of
 
 if TYPE_CHECKING:
@@ -79,11 +89,13 @@ class MadePicture:
         format: str = "png",  # noqa: A002 - the word users know from every picture library
         visible_label: bool = False,
         overwrite: bool = False,
+        embed_request: bool = False,
         job: Mapping[str, Any] | None = None,
     ) -> SavedPicture:
         """Write `folder/NAME.png` with its AI label, and `NAME.png.json` beside it.
 
-        `name` defaults to the beginning of the prompt and the seed. `job`: job, item
+        `name` defaults to the beginning of the prompt and the seed. `embed_request`
+        puts prompt, seed and model into the PNG itself. `job`: job, item
         and row_key, for a picture made by a job. Raises
         `UnknownChoice`, `OutputNotWritable`, `OutputDiskFull`, `LabelLost`.
         """
@@ -160,6 +172,7 @@ class TextToImagePipeline:
         self.generator = generator
         self._ranker = ranker
         self._interrupt = False
+        self._adapters: dict[str, float] = {}
 
     @classmethod
     def from_pretrained(
@@ -193,6 +206,34 @@ class TextToImagePipeline:
                 placement=placement,
             )
         )
+
+    def load_lora_weights(self, path: Path | str, *, weight: float = 1.0) -> str:
+        """Draw with the LoRA in this file or folder from now on, at `weight` (0 to 2).
+
+        Given again, its weight changes. Returns its id, the sha256 of the file. It is
+        checked before it touches the model: raises `AdapterMissing`, `AdapterPickle`, `AdapterBroken`, `AdapterUnfit`,
+        and `UnknownChoice` for a model that takes none.
+        """
+        load = getattr(self.generator, "load_adapter", None)
+        if load is None:
+            allowed = f"none for {self.generator.id}"
+            raise UnknownChoice(name="adapters", got=Path(path).name, allowed=allowed)
+        from pipelines.hub_models import quiet_loading
+
+        check_number("weight", weight, *limits.WEIGHT)
+        with quiet_loading():
+            adapter: str = load(Path(path))
+        self._adapters[adapter] = float(weight)
+        return adapter
+
+    def unload_lora_weights(self) -> None:
+        """Draw with the model's own weights again."""
+        self._adapters.clear()
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        """(id, weight) of the adapters in use, as requests carry them."""
+        return tuple(self._adapters.items())
 
     def to(
         self, device: str | torch.device, torch_dtype: torch.dtype | None = None
@@ -274,6 +315,7 @@ class TextToImagePipeline:
                 guidance_scale=own.guidance_scale if guidance_scale is None else guidance_scale,
                 seed=one_seed,
                 model=self.generator.id,
+                adapters=self.adapters,
                 references=weighted[text],
             )
             for text, negative, own_seeds in zip(prompts, negatives, seeds, strict=True)
@@ -406,6 +448,7 @@ class TextToImagePipeline:
                 "sha256": generator.sha256,
                 "licence": generator.licence,
             },
+            adapters=_adapter_facts(generator, request),
             references=records_of(request.references, pictures),
             checks=generator.checks(request),
             environment={
@@ -415,6 +458,11 @@ class TextToImagePipeline:
                 **generator.environment,
             },
         )
+
+
+def _adapter_facts(generator: Generator, request: ImageRequest) -> tuple[dict[str, Any], ...]:
+    facts = getattr(generator, "adapter_facts", None)
+    return tuple(facts(request)) if facts and request.adapters else ()
 
 
 def _weigh(

@@ -12,7 +12,21 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("mmgen", "pipelines", "training", "ui")
 """Lowest first: a file imports from its own layer and those before it."""
-STAGES = ("text", "retrieval", "catalogue", "latents", "codes", "pixels", "files", "hub", "jobs", "evaluation")
+STAGES = (
+    "tables",
+    "text",
+    "retrieval",
+    "catalogue",
+    "latents",
+    "codes",
+    "pixels",
+    "files",
+    "hub",
+    "jobs",
+    "evaluation",
+    "colour",
+    "mask",
+)
 FRONT_DOOR = Path("mmgen/__init__.py")
 """The one allowed arrow upwards."""
 
@@ -134,6 +148,16 @@ LIGHT = (
     "mmgen.catalogue.store",
     "mmgen.catalogue.index",
     "mmgen.files.label",
+    "mmgen.colour.card",
+    "mmgen.colour.recolour",
+    "mmgen.mask.choose",
+    "mmgen.pixels.cutout",
+    "mmgen.pixels.sizes",
+    "mmgen.tables.open",
+    "mmgen.tables.write",
+    "mmgen.typed",
+    "ui.batch",
+    "ui.replay",
     "mmgen.hub.families",
     "mmgen.hub.folders",
     "mmgen.hub.memory",
@@ -147,6 +171,10 @@ LIGHT = (
     "ui.evaluate",
     "ui.generate",
     "ui.verify",
+    "ui.commands_edit",
+    "ui.recolour",
+    "ui.background",
+    "ui.edit",
     "ui.info",
     "ui.models",
     "mmgen.jobs.supervisor",

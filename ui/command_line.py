@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from mmgen import __version__
 from mmgen.errors import MmgenError
 from ui import (
+    commands_batch,
     commands_edit,
     commands_evaluate,
     commands_models,
@@ -23,6 +24,7 @@ from ui import (
 )
 from ui.command_frame import (
     AcceptLicence,
+    Adapter,
     Attention,
     Command,
     Device,
@@ -31,8 +33,8 @@ from ui.command_frame import (
     Model,
     Placement,
 )
-from ui.commands_jobs import jobs_app
 from ui.commands_catalogue import Filters, Name, catalogue_app, search_command
+from ui.commands_jobs import jobs_app
 from ui.show_errors import INTERRUPTED, report, show_warnings
 from ui.words import say, use_language
 
@@ -47,8 +49,8 @@ app = typer.Typer(
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(commands_models.models_app, name="models")
 commands_edit.register(app)
+commands_batch.register(app)
 app.add_typer(jobs_app, name="jobs")
-app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(commands_train.train_app, name="train")
 commands_tag.register(app, commands_train.train_app)
 
@@ -88,9 +90,7 @@ def _generate(
         list[Path] | None,
         typer.Option("--reference", help="help.reference", metavar="PIC"),
     ] = None,
-    retrieve: Annotated[
-        str, typer.Option("--retrieve", help="help.retrieve", metavar="K")
-    ] = "0",
+    retrieve: Annotated[str, typer.Option("--retrieve", help="help.retrieve", metavar="K")] = "0",
     catalogue: Name = None,
     filters: Filters = None,
     file_format: Annotated[
@@ -109,6 +109,7 @@ def _generate(
     attention: Attention = "auto",
     placement: Placement = "auto",
     accept_licence: AcceptLicence = False,
+    adapter: Adapter = None,
 ) -> None:
     from ui.generate import Order, generate
 
@@ -117,9 +118,7 @@ def _generate(
             prompt=prompt,
             prompts=prompts,
             num_images=usage.whole_number("-n", n),
-            candidates=None
-            if candidates is None
-            else usage.whole_number("candidates", candidates),
+            candidates=None if candidates is None else usage.whole_number("candidates", candidates),
             diverse=diverse,
             seed=None if seed is None else usage.whole_number("seed", seed),
             num_inference_steps=None
@@ -142,6 +141,7 @@ def _generate(
             attention=attention,
             placement=placement,
             accept_licence=accept_licence,
+            adapters=tuple(map(usage.adapter, adapter or ())),
         )
     )
 

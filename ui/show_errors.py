@@ -21,12 +21,12 @@ INTERRUPTED = 130
 def report(error: Exception) -> int:
     """Say on stderr what went wrong; returns the exit code."""
     if isinstance(error, MmgenError):
-        _tell(say("error", sentence=sentence(error)))
+        tell(say("error", sentence=sentence(error)))
         return error.exit_code
     if os.environ.get("MMGEN_TRACEBACK"):
         traceback.print_exception(error)
-    _tell(say("unexpected", kind=type(error).__name__, detail=error))
-    _tell(say("unexpected.hint"))
+    tell(say("unexpected", kind=type(error).__name__, detail=error))
+    tell(say("unexpected.hint"))
     return UNEXPECTED
 
 
@@ -47,7 +47,7 @@ def show_warnings() -> None:
             text = sentence(message)
             if text not in said:
                 said.add(text)
-                _tell(say("warning", sentence=text))
+                tell(say("warning", sentence=text))
         elif sys.warnoptions:
             default(message, category, filename, lineno, file, line)
 
@@ -55,5 +55,5 @@ def show_warnings() -> None:
     warnings.simplefilter("always", MmgenWarning)
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

@@ -2,17 +2,21 @@
 
 typer's own complaints become leaves of our error tree here, so that they are
 said in the user's language by the same path as every other error. Values of
-options arrive as text and are read here for the same reason.
+options arrive as text and are read by `mmgen/typed.py` for the same reason.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from typer.exceptions import TyperException
 
-from mmgen.errors import RequestError, WrongType
+from mmgen.errors import RequestError
+from mmgen.typed import number, size, whole_number
+
+__all__ = ["adapter", "number", "size", "translate", "whole_number"]
 
 
 class UsageProblem(RequestError):
@@ -90,24 +94,12 @@ def _commands(context: Any) -> str:
     return " ".join(context.command.list_commands(context))
 
 
-def whole_number(name: str, text: str) -> int:
-    """`text` as a whole number; raises `WrongType`."""
-    if not re.fullmatch(r"[+-]?\d{1,30}", text.strip(), re.ASCII):
-        raise WrongType(name=name, got=repr(text)[:60], wanted="a whole number")
-    return int(text)
+def adapter(text: str) -> tuple[Path, float]:
+    """`PATH` or `PATH:WEIGHT` as (path, weight); the weight is 1 where none is written.
 
-
-def number(name: str, text: str) -> float:
-    """`text` as a number, which may be nan or inf: the request refuses those."""
-    try:
-        return float(text)
-    except ValueError:
-        raise WrongType(name=name, got=repr(text)[:60], wanted="a number") from None
-
-
-def size(text: str) -> tuple[int, int]:
-    """`192x256`, width first, as (height, width) in pixels."""
-    match = re.fullmatch(r"\s*(-?\d{1,9})\s*[xX*×]\s*(-?\d{1,9})\s*", text, re.ASCII)
-    if not match:
-        raise WrongType(name="size", got=repr(text)[:60], wanted="WIDTHxHEIGHT such as 192x256")
-    return int(match[2]), int(match[1])
+    A path that exists is taken as it stands, colons included.
+    """
+    path, colon, weight = text.rpartition(":")
+    if not colon or Path(text).exists():
+        return Path(text), 1.0
+    return Path(path), number("weight", weight)

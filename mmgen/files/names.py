@@ -13,6 +13,8 @@ _SEPARATORS = re.compile(r'[/\\:*?"<>|]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 _OUR_SUFFIX = re.compile(r"~[0-9a-f]{8}$")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{4,99}")
+"""Most article numbers: fine without a closer look, since no reserved name is so long."""
 _EMPTY = "picture"
 _WORD_CHARACTERS = 20
 
@@ -30,6 +32,8 @@ def safe_name(text: str) -> str:
     direction and zero-width characters, leading and trailing dots and blanks and
     gains `~` + 8 hex of the sha256 of `text`, so that two names never meet.
     """
+    if _PLAIN.fullmatch(text):
+        return text
     name = "".join(
         character
         for character in unicodedata.normalize("NFC", text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from mmgen import errors
-from mmgen.files import container, encode, publish, read, seal, visible_label
+from mmgen.files import container, embedded_request, encode, publish, read, seal, visible_label
 from mmgen.files.label import LOCAL_PRODUCER, Label, collection_id, produce_id
 from mmgen.files.names import safe_name
 from mmgen.values import ImageRecord, ImageRequest
@@ -55,6 +55,7 @@ def save_picture(
     visible: bool = False,
     overwrite: bool = False,
     packet: bytes | None = None,
+    embed: bool = False,
     **details: Unpack[Details],
 ) -> SavedPicture:
     """Write NAME.png (.jpg, .webp) with its AI label, and NAME.png.json beside it.
@@ -62,7 +63,8 @@ def save_picture(
     `pixels`: uint8 (H, W, 3) or an RGB picture. `name`: as the user gave it, without
     extension; it is made safe here. `model`: id, revision, sha256, licence.
     `visible` draws the visible mark too. `packet` is the XMP of the picture that
-    this one was made from, whose other properties are kept.
+    this one was made from, whose other properties are kept. `embed` puts what made
+    the picture into the PNG too, see `embedded_request`; other formats cannot hold it.
 
     A file of that name with the same ProduceID and mark is kept; beside another
     one NAME-2 is written, unless `overwrite`. Nothing half-written stays behind.
@@ -70,12 +72,26 @@ def save_picture(
     `OutputDiskFull`, `LabelLost`.
     """
     encode.check_format(format)
+    if embed and format != "png":
+        raise errors.UnknownChoice(name="format", got=format, allowed="png")
     digests = read.identity_of({"adapters": (), "references": (), **details, "model": model})
     label = Label.first(produce_id(request, digests), producer)
     picture = encode.as_picture(pixels)
     if visible:
         picture = visible_label.draw_visible_label(picture)
-    data, label = seal.seal(encode.encode(picture, format), label, packet)
+    data = encode.encode(picture, format)
+    if embed:
+        facts = {
+            "request": request.to_dict(),
+            "model": dict(model),
+            "adapters": list(details.get("adapters") or ()),
+            "references": list(details.get("references") or ()),
+            "environment": details.get("environment"),
+            "pixels_sha256": encode.pixels_sha256(picture),
+            "visible_label": visible,
+        }
+        data = embedded_request.embed_request(data, facts)
+    data, label = seal.seal(data, label, packet)
     sha256 = hashlib.sha256(data).hexdigest()
 
     def record_of(file_name: str) -> bytes:

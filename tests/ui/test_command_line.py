@@ -17,6 +17,28 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 SURFACE = {
     "": "--help --version",
+    "background": (
+        "--format --help --json --mask --output --overwrite --preset --shadow --size --to "
+        "--visible-label -o PIC..."
+    ),
+    "colourways": (
+        "--colours --format --help --json --mask --output --overwrite --visible-label -o PIC"
+    ),
+    "edit": (
+        "--box --device --format --guidance --help --json --mask --model --negative --output "
+        "--overwrite --part --prompt --seed --size --steps --strength --visible-label -n -o "
+        "PIC"
+    ),
+    "mask": "--help --json --output --overwrite --part -o PIC...",
+    "recolour": (
+        "--colours --format --help --json --mask --output --overwrite --to --visible-label "
+        "-o PIC..."
+    ),
+    "train mask": "--data --help --init-from --recipe --resume --run --steps",
+    "train upscaler": "--data --help --init-from --recipe --resume --run --steps",
+    "upscale": (
+        "--by --format --help --json --method --output --overwrite --visible-label -o PIC..."
+    ),
     "catalogue": "--help",
     "catalogue add": "--catalogue --help --json --licence --towers SOURCE...",
     "catalogue check": "--help --json --rebuild --towers [NAME]",
@@ -27,10 +49,16 @@ SURFACE = {
         "--data --device --evaluator --guidance --help --json --limit --model --output --retrieve "
         "--steps -o"
     ),
+    "batch": (
+        "--device --dry-run --embed-request --format --guidance --help --id --json --keep-best-of "
+        "--metrics --model --negative --no-scores --output --same-noise --seed --sheet --size "
+        "--skip-bad --steps --template --visible-label --workers -n -o TABLE"
+    ),
+    "replay": "--device --help --json --model --reference FILE...",
     "generate": (
-        "--accept-licence --attention --candidates --device --diverse --format --guidance "
-        "--help --json --model --negative --output --overwrite --placement --prompts "
-        "--reference --seed --size --steps --visible-label -n -o PROMPT"
+        "--accept-licence --adapter --attention --candidates --catalogue --device --diverse --filter "
+        "--format --guidance --help --json --lora --model --negative --output --overwrite --placement "
+        "--prompts --reference --retrieve --seed --size --steps --visible-label -n -o PROMPT"
     ),
     "info": "--device --help --json --model",
     "jobs": "--help",
@@ -38,10 +66,16 @@ SURFACE = {
     "jobs check": "--help --json JOB",
     "jobs list": "--help --json",
     "jobs pause": "--help --json JOB",
-    "jobs resume": "--device --help --json --model --workers JOB",
+    "jobs resume": (
+        "--address --device --engine --gpus --help --json --model --store-url --workers JOB"
+    ),
     "jobs retry": "--help --json JOB [ROW...]",
     "jobs show": "--help --json JOB",
     "models": "--help",
+    "models fetch": (
+        "--accept-licence --endpoint --help --json --private --revision --source MODEL"
+    ),
+    "models plan": "--help --json --size --vram MODEL",
     "models list": "--help --json",
     "models show": "--accept-licence --help --json MODEL",
     "similar": "--catalogue --help --json --sheet -n PIC",

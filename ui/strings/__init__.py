@@ -11,12 +11,13 @@ from __future__ import annotations
 from types import ModuleType
 
 from ui.strings import (
+    batch_en,
+    batch_zh,
     catalogue_en,
     catalogue_zh,
     core_en,
-    edit_en,
     core_zh,
-    catalogue_zh,
+    edit_en,
     edit_zh,
     evaluate_en,
     evaluate_zh,
@@ -29,6 +30,7 @@ from ui.strings import (
 )
 
 _CHINESE: tuple[ModuleType, ...] = (
+    batch_zh,
     core_zh,
     catalogue_zh,
     edit_zh,
@@ -38,6 +40,7 @@ _CHINESE: tuple[ModuleType, ...] = (
     tag_zh,
 )
 _ENGLISH: tuple[ModuleType, ...] = (
+    batch_en,
     core_en,
     catalogue_en,
     edit_en,

@@ -1,0 +1,1 @@
+"""Tables of products: CSV, TSV, JSONL, Parquet and XLSX in; manifests out."""

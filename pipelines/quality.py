@@ -1,0 +1,102 @@
+"""What can be measured of a picture against what was asked for."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mmgen.values import Retriever
+from pipelines.text_to_image import MadePicture
+
+_STEPS = 127
+"""A vector of length 1 is kept as int8: close enough for similarities."""
+
+
+class Quality:
+    """Text-picture score of each picture, and its vector for comparing pictures."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+        self._texts: dict[str, np.ndarray] = {}
+
+    def measure(self, made: MadePicture) -> tuple[MadePicture, str]:
+        """The picture with `scores.text_image` (-1 to 1), and its vector as text."""
+        prompt = made.request.prompt
+        if prompt not in self._texts:
+            self._texts.clear()  # rows come one after another: the last prompt is enough
+            self._texts[prompt] = self._retriever.encode_text([prompt])[0]
+        vector = self._retriever.encode_image([made.image])[0]
+        score = round(float(self._texts[prompt] @ vector), 4)
+        scores = {**(made.scores or {}), "text_image": score}
+        return dataclasses.replace(made, scores=scores), pack_vector(vector)
+
+
+def score_of(made: MadePicture) -> float:
+    """The text-picture score that `measure` gave; lowest where there is none."""
+    return float((made.scores or {}).get("text_image", -1.0))
+
+
+def pack_vector(vector: np.ndarray) -> str:
+    """A float vector of length 1 as base64 of int8."""
+    return base64.b64encode(np.round(vector * _STEPS).astype(np.int8).tobytes()).decode()
+
+
+def unpack_vector(text: str) -> np.ndarray:
+    """float32 (E,) of length 1, as near as int8 allows."""
+    vector = np.frombuffer(base64.b64decode(text), np.int8).astype(np.float32)
+    length = float(np.linalg.norm(vector))
+    return vector / length if length else vector
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SharedLook:
+    """Whether pictures of one product look more alike than pictures of different ones."""
+
+    within: float
+    """Mean cosine of two pictures of one product, -1 to 1."""
+    across: float
+    """Mean cosine of two pictures of different products."""
+    products: int
+    """With two pictures or more."""
+
+
+def shared_look(vectors: Iterable[tuple[str, str]]) -> SharedLook | None:
+    """From (product, packed vector) pairs; None without a product of two pictures.
+
+    Exact over all pairs, from sums alone: one vector a product is kept.
+    """
+    sums: dict[str, tuple[np.ndarray, int]] = {}
+    for product, packed in vectors:
+        vector = unpack_vector(packed)
+        total, count = sums.get(product, (np.zeros_like(vector), 0))
+        sums[product] = total + vector, count + 1
+    pairs_within = sum(n * (n - 1) / 2 for _, n in sums.values())
+    count = sum(n for _, n in sums.values())
+    pairs_across = count * (count - 1) / 2 - pairs_within
+    if not pairs_within or not pairs_across:
+        return None
+    # |a + b + c|^2 = 3 + 2 (ab + ac + bc) for vectors of length 1
+    within = sum((float(total @ total) - n) / 2 for total, n in sums.values())
+    everything = np.sum([total for total, _ in sums.values()], axis=0)
+    across = (float(everything @ everything) - count) / 2 - within
+    return SharedLook(
+        within=within / pairs_within,
+        across=across / pairs_across,
+        products=sum(n > 1 for _, n in sums.values()),
+    )
+
+
+def quality_columns(details: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of manifest and report that an item's details give; None where absent."""
+    scores, checks = details.get("scores") or {}, details.get("checks") or {}
+    mismatch = checks.get("mismatch")
+    return {
+        "text_image": scores.get("text_image"),
+        "candidates": scores.get("candidates"),
+        "seen": details.get("seen"),
+        "mismatch": mismatch,
+    }
