@@ -204,8 +204,8 @@ class CatalogueStore:
         self, after_id: int = 0, up_to: int = 2**62
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """int64 (B,) ids in order and float32 (B, E) vectors, in pieces."""
-        sql = f"SELECT id, vector FROM items WHERE id > ? AND id <= ? ORDER BY id LIMIT {_FETCH}"
-        while rows := self._all(sql, (after_id, up_to)):
+        sql = "SELECT id, vector FROM items WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+        while rows := self._all(sql, (after_id, up_to, _FETCH)):
             ids = np.array([row[0] for row in rows], np.int64)
             joined = b"".join(row[1] for row in rows)
             yield ids, np.frombuffer(joined, "<f4").reshape(len(rows), -1)
