@@ -11,6 +11,9 @@ producer = "mmgen-local"     # ContentProducer of GB 45438-2025
 [policy]
 rules = "rules.txt"          # relative to this file
 
+[presets]
+my-shop = "900x1200"         # sizes for `--preset`, width first
+
 [hf]
 endpoint = "https://huggingface.co"
 token = "..."                # never printed
@@ -29,6 +32,7 @@ from typing import Any
 from mmgen.errors import FileUnreadable, SettingBad
 from mmgen.home import config_path
 
+_PRESETS = "presets."
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 # Printable ASCII but space, quote and backslash: GB 45438-2025, annex E.
@@ -49,6 +53,8 @@ class Settings:
     label_producer: str = "mmgen-local"
     """ContentProducer in the label; a public service must set its own code."""
     policy_rules: Path | None = None
+    presets: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    """One's own names for sizes: width, height in pixels."""
     hf_endpoint: str | None = None
     hf_token: str | None = dataclasses.field(default=None, repr=False)
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -92,6 +98,14 @@ def _producer(value: Any) -> str:
     if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value):
         raise ValueError("1 to 128 ASCII characters without space, quote and backslash")
     return value
+
+
+def _size(value: Any) -> tuple[int, int]:
+    """`900x1200` as width, height."""
+    match = re.fullmatch(r"(\d{2,4})[x×](\d{2,4})", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("WIDTHxHEIGHT, 10 to 9999 each")
+    return int(match[1]), int(match[2])
 
 
 def _address(value: Any) -> str:
@@ -153,7 +167,20 @@ def load_settings(
             raise SettingBad(name=key, source=source, got=shown, allowed=error) from None
         values[spec.field] = path.parent / Path(value).expanduser() if spec.is_path else value
         sources[key] = source
-    return Settings(**values, sources=sources)
+    return Settings(**values, presets=_presets(filed, path, text), sources=sources)
+
+
+def _presets(filed: Mapping[str, Any], path: Path, text: str) -> dict[str, tuple[int, int]]:
+    presets = {}
+    for key, value in filed.items():
+        if not key.startswith(_PRESETS):
+            continue
+        try:
+            presets[key.removeprefix(_PRESETS)] = _size(value)
+        except ValueError as error:
+            source, got = _place(path, text, key), repr(value)[:80]
+            raise SettingBad(name=key, source=source, got=got, allowed=error) from None
+    return presets
 
 
 def _read(path: Path) -> str:
@@ -185,12 +212,12 @@ def _flatten(data: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
         else:
             flat[name] = value
     for key in flat:
-        if key not in _SPECS:
+        if key not in _SPECS and not key.startswith(_PRESETS):
             raise SettingBad(
                 name=key,
                 source=_place(path, text, key),
                 got="an unknown key",
-                allowed=", ".join(_SPECS),
+                allowed=", ".join([*_SPECS, "presets.NAME"]),
             )
     return flat
 

@@ -211,8 +211,8 @@ class TextToImagePipeline:
         """Draw with the LoRA in this file or folder from now on, at `weight` (0 to 2).
 
         Given again, its weight changes. Returns its id, the sha256 of the file. It is
-        checked before it touches the model: raises `AdapterMissing`, `AdapterPickle`, `AdapterBroken`, `AdapterUnfit`,
-        and `UnknownChoice` for a model that takes none.
+        checked before it touches the model: raises `AdapterMissing`, `AdapterPickle`,
+        `AdapterBroken`, `AdapterUnfit`, and `UnknownChoice` for a model that takes none.
         """
         load = getattr(self.generator, "load_adapter", None)
         if load is None:

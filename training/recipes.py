@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from training.autoencoder import AutoencoderConfig
 from training.diffusion import DiffusionConfig
+from training.evaluator import EvaluatorConfig
 from training.loop import LoopConfig
+from training.mask import MaskConfig
 from training.towers import TowersConfig
+from training.upscaler import UpscalerConfig
 
 
 def autoencoder_v0() -> AutoencoderConfig:
@@ -101,6 +104,38 @@ def towers_tiny() -> TowersConfig:
     )
 
 
+def evaluator_v0() -> EvaluatorConfig:
+    """One CPU core, under an hour: the judge, trained once."""
+    return EvaluatorConfig(
+        loop=LoopConfig(
+            steps=700,
+            batch_size=256,
+            learning_rate=1.5e-3,
+            warmup_steps=40,
+            decay_fraction=0.7,
+            weight_decay=0.1,
+            ema_decay=0.98,
+            log_every=10,
+            sample_every=100,
+            seed=11,
+        )
+    )
+
+
+def evaluator_tiny() -> EvaluatorConfig:
+    """A few seconds."""
+    return EvaluatorConfig(
+        loop=LoopConfig(steps=4, batch_size=4, learning_rate=1e-3, log_every=1, sample_every=4),
+        stem_width=8,
+        width=16,
+        num_layers=1,
+        num_heads=2,
+        num_buckets=256,
+        bucket_dim=8,
+        projection_dim=8,
+    )
+
+
 def diffusion_v0() -> DiffusionConfig:
     """Two CPU cores, about an hour: the first weights, 48 tokens a picture."""
     return DiffusionConfig(
@@ -165,6 +200,65 @@ def diffusion_tiny() -> DiffusionConfig:
     )
 
 
+def mask_v1() -> MaskConfig:
+    """A few minutes of one CPU core; making the masks takes fifteen, once."""
+    return MaskConfig(
+        loop=LoopConfig(
+            steps=400,
+            batch_size=32,
+            learning_rate=2e-3,
+            warmup_steps=30,
+            decay_fraction=0.7,
+            ema_decay=0.98,
+            checkpoint_minutes=4,
+            sample_every=100,
+            log_every=20,
+            seed=5,
+        )
+    )
+
+
+def mask_tiny() -> MaskConfig:
+    """A few seconds."""
+    return MaskConfig(
+        loop=LoopConfig(steps=4, batch_size=2, learning_rate=1e-3, log_every=1, sample_every=4),
+        widths=(8, 8, 16),
+        num_labels=6,
+    )
+
+
+def upscaler_v1() -> UpscalerConfig:
+    """Some minutes of one CPU core."""
+    return UpscalerConfig(
+        loop=LoopConfig(
+            steps=900,
+            batch_size=8,
+            learning_rate=2e-3,
+            warmup_steps=50,
+            decay_fraction=0.7,
+            weight_decay=0.0,
+            checkpoint_minutes=4,
+            sample_every=300,
+            log_every=30,
+            seed=6,
+        )
+    )
+
+
+def upscaler_tiny() -> UpscalerConfig:
+    """A few seconds."""
+    return UpscalerConfig(
+        loop=LoopConfig(steps=4, batch_size=2, learning_rate=1e-3, log_every=1, sample_every=4),
+        channels=8,
+        blocks=1,
+        crop_px=32,
+        num_pictures=6,
+    )
+
+
 AUTOENCODER = {"v0": autoencoder_v0, "v1": autoencoder_v1, "tiny": autoencoder_tiny}
 TOWERS = {"v0": towers_v0, "v1": towers_v1, "tiny": towers_tiny}
+EVALUATOR = {"v0": evaluator_v0, "tiny": evaluator_tiny}
 DIFFUSION = {"v0": diffusion_v0, "v1": diffusion_v1, "tiny": diffusion_tiny}
+MASK = {"v1": mask_v1, "tiny": mask_tiny}
+UPSCALER = {"v1": upscaler_v1, "tiny": upscaler_tiny}

@@ -18,13 +18,17 @@ from transformers import PreTrainedTokenizerFast
 
 from mmgen.assets import asset_path
 from mmgen.devices import choose_device, choose_dtype
+from mmgen.evaluation.evaluator import Evaluator
 from mmgen.latents.transformer import GarmentTransformer2DModel
+from mmgen.mask.network import GarmentMaskNet
 from mmgen.pixels.autoencoder import GarmentAutoencoder
+from mmgen.pixels.upscaler import GarmentUpscaler
 from mmgen.retrieval.towers import ImageEncoder
 from mmgen.text.encoder import TextEncoder
 from mmgen.text.normalize import normalize
 from mmgen.text.tokenizer import build_tokenizer
-from training import autoencoder, diffusion, towers
+from mmgen.text.vocabulary import load_vocabulary
+from training import autoencoder, diffusion, evaluator, mask, mask_labels, towers, upscaler
 from training.captions import PromptComposer
 from training.dataset import pack, read_rows
 from training.latent_cache import cached_grids, cached_latents, cached_maps, cached_vectors
@@ -99,6 +103,33 @@ def train_towers(
     return _run(task, config.loop, run, resume, export, on_log, stop)
 
 
+def train_evaluator(
+    config: evaluator.EvaluatorConfig,
+    data: Path,
+    run: Path,
+    *,
+    resume: bool = False,
+    init_from: Path | None = None,
+    on_log: OnLog | None = None,
+    stop: Stop = never,
+) -> int:
+    """Photographs and captions in `data` -> `run/export/evaluator`; returns the steps done.
+
+    `init_from`: a folder that holds `evaluator/` to start from.
+    """
+    rows, held_out_rows = read_rows(data, "train"), read_rows(data, "validation")
+    size = {"height": config.image_height, "width": config.image_width}
+    pixels, _ = pack(data, rows, packed_folder(run), **size)
+    held_out, _ = pack(data, held_out_rows, packed_folder(run), **size)
+    judge = Evaluator.from_pretrained(init_from / "evaluator") if init_from else None
+    task = evaluator.EvaluatorTask(config, rows, pixels, (held_out_rows, held_out), judge)
+
+    def export(model: Any, folder: Path) -> None:
+        evaluator.export(model, folder, pixels)
+
+    return _run(task, config.loop, run, resume, export, on_log, stop)
+
+
 def train_diffusion(
     config: diffusion.DiffusionConfig,
     data: Path,
@@ -134,6 +165,63 @@ def train_diffusion(
         diffusion.export(task, model.transformer, folder)
 
     return _run(task, config.loop, run, resume, export, on_log, stop)
+
+
+def train_mask(
+    config: mask.MaskConfig,
+    data: Path,
+    run: Path,
+    *,
+    resume: bool = False,
+    init_from: Path | None = None,
+    on_log: OnLog | None = None,
+    stop: Stop = never,
+) -> int:
+    """Photographs and the colours their rows name -> `run/export/mask`; returns the steps done.
+
+    `init_from`: a folder that holds `mask/` to start from.
+    """
+    photographs = _labelled(data, "train", config.num_labels, run)
+    held_out = _labelled(data, "validation", config.num_labels, run)
+    model = GarmentMaskNet.from_pretrained(init_from / "mask") if init_from else None
+    task = mask.MaskTask(config, photographs, held_out, model)
+    return _run(task, config.loop, run, resume, mask.export, on_log, stop)
+
+
+def _labelled(data: Path, split: str, count: int, run: Path) -> tuple[Any, Any, Any]:
+    """Small pictures, their boxes and the rough masks that are to be believed."""
+    rows, cache = read_rows(data, split), packed_folder(run)
+    size = {"height": mask_labels.HEIGHT, "width": mask_labels.WIDTH}
+    pixels, boxes = pack(data, rows, cache, **size)
+    chosen, places = mask.chosen_rows(rows, count)
+    pixels, boxes = pixels[places], boxes[places]
+    masks, believed = mask_labels.make_labels(
+        chosen, pixels, boxes, load_vocabulary().lab_of, cache
+    )
+    return pixels[believed], boxes[believed], masks[believed]
+
+
+def train_upscaler(
+    config: upscaler.UpscalerConfig,
+    data: Path,
+    run: Path,
+    *,
+    resume: bool = False,
+    init_from: Path | None = None,
+    on_log: OnLog | None = None,
+    stop: Stop = never,
+) -> int:
+    """Photographs in `data` -> `run/export/upscaler`; returns the steps done.
+
+    `init_from`: a folder that holds `upscaler/` to start from.
+    """
+    size = {"height": upscaler.HEIGHT, "width": upscaler.WIDTH}
+    rows = read_rows(data, "train")[: config.num_pictures]
+    pixels, _ = pack(data, rows, packed_folder(run), **size)
+    held_out, _ = pack(data, read_rows(data, "validation")[:100], packed_folder(run), **size)
+    model = GarmentUpscaler.from_pretrained(init_from / "upscaler") if init_from else None
+    task = upscaler.UpscalerTask(config, pixels, held_out, model)
+    return _run(task, config.loop, run, resume, upscaler.export, on_log, stop)
 
 
 def _look_at(

@@ -71,6 +71,30 @@ def _train_evaluator(
     _train("evaluator", recipe, data, run, resume, init_from, steps)
 
 
+@train_app.command("mask", cls=Command, help="help.train_mask")
+def _train_mask(
+    recipe: Recipe = "v1",
+    data: Data = Path("data/garments"),
+    run: Run = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
+    steps: TrainSteps = None,
+) -> None:
+    _train("mask", recipe, data, run, resume, init_from, steps)
+
+
+@train_app.command("upscaler", cls=Command, help="help.train_upscaler")
+def _train_upscaler(
+    recipe: Recipe = "v1",
+    data: Data = Path("data/garments"),
+    run: Run = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
+    steps: TrainSteps = None,
+) -> None:
+    _train("upscaler", recipe, data, run, resume, init_from, steps)
+
+
 @train_app.command("rebuild-data", cls=Command, help="help.train_rebuild")
 def _rebuild_data(
     source: Annotated[Path, typer.Argument(help="help.source", metavar="SOURCE")],

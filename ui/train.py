@@ -28,6 +28,8 @@ _STARTS_FROM = {
     "autoencoder": ("vae",),
     "towers": ("text_encoder", "image_encoder", "tokenizer"),
     "diffusion": ("transformer",),
+    "mask": ("mask",),
+    "upscaler": ("upscaler",),
     "evaluator": ("evaluator",),
 }
 """What a stage reads from --init-from."""

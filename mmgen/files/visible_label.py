@@ -28,7 +28,7 @@ _PLATE_ALPHA = 168
 
 
 def draw_visible_label(picture: Image.Image, corner: str = "bottom right") -> Image.Image:
-    """A copy of the RGB picture with `AI生成` on a dark plate in a corner.
+    """A copy of the picture, RGB or RGBA, with `AI生成` on a dark plate in a corner.
 
     Raises `UnknownChoice` for another corner, `OutOfRange` for a side under 64 px.
     """
@@ -45,8 +45,10 @@ def draw_visible_label(picture: Image.Image, corner: str = "bottom right") -> Im
     top = margin if "top" in corner else picture.height - margin - height
     marked = picture.copy()
     plate = _plate_mask(width, height, radius=padding)
-    marked.paste((0, 0, 0), (left, top), plate)
-    marked.paste((255, 255, 255), (left + padding, top + padding), text)
+    # On a clear ground the plate must hold by itself.
+    ends = (255,) if picture.mode == "RGBA" else ()
+    marked.paste((0, 0, 0, *ends), (left, top), plate)
+    marked.paste((255, 255, 255, *ends), (left + padding, top + padding), text)
     return marked
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from mmgen.errors import Cancelled, EmptyPrompt, MmgenWarning, NotAGarment, PromptTruncated
-from mmgen.framing import fit
+from mmgen.framing import fit, letterbox
 from mmgen.latents.pipeline import GarmentPipeline
 from mmgen.seeds import generator_for
 from mmgen.values import EXAMPLE_PROMPT, ImageRequest, OnStep, Step
@@ -105,13 +105,50 @@ class GarmentGenerator:
             generator=[generator_for(request.seed) for request in filled],
             output_type="np",
             callback_on_step_end=watch,
+            **(self._parents(filled, read) if first.edit else {}),
         )
         return [self._to_size(made.images[i], request) for i, request in enumerate(group)]
+
+    def _parents(self, requests: list[ImageRequest], read: Callable[[str], Any]) -> dict[str, Any]:
+        """What the pipeline starts from where requests are edits."""
+        height, width = self.pipeline.default_size
+        images, masks, boxes = [], [], []
+        for request in requests:
+            edit = request.edit
+            assert edit is not None
+            frame, (top, left, bottom, right) = letterbox(read(edit.parent_sha256), height, width)
+            images.append(frame)
+            boxes.append([top / height, left / width, bottom / height, right / width])
+            mask = np.zeros((height, width), np.float32)
+            size = (right - left, bottom - top)
+            chosen = Image.new("L", size, 255)
+            if edit.mask_sha256:
+                chosen = read(edit.mask_sha256).convert("L").resize(size, Image.Resampling.BOX)
+            mask[top:bottom, left:right] = np.asarray(chosen, np.float32) / 255
+            masks.append(mask)
+        edit = requests[0].edit
+        assert edit is not None
+        return {
+            "image": torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1,
+            "mask_image": torch.from_numpy(np.stack(masks))[:, None],
+            "valid_box": torch.tensor(boxes),
+            "strength": float(edit.parameters.get("strength", 1.0)),
+        }
 
     def _to_size(self, pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
         if pixels.shape[:2] == (request.height, request.width):
             return pixels
+        if request.edit is not None:
+            return self._cut_out(pixels, request)
         return fit(Image.fromarray(pixels), request.height, request.width)[0]
+
+    def _cut_out(self, pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
+        """The inverse of `letterbox`: what lay in the frame, at its own size."""
+        size = (request.width, request.height)
+        blank = Image.new("RGB", size)
+        _, (top, left, bottom, right) = letterbox(blank, *pixels.shape[:2])
+        inner = Image.fromarray(pixels[top:bottom, left:right])
+        return np.array(inner.resize(size, Image.Resampling.LANCZOS))
 
     def checks(self, request: ImageRequest) -> dict[str, Any] | None:
         """How a size that the model does not draw came about; None where it drew it."""
@@ -165,8 +202,9 @@ def _groups(requests: Sequence[ImageRequest], size: int) -> list[list[ImageReque
     return groups
 
 
-def _shape(request: ImageRequest) -> tuple[int, float]:
-    return request.num_inference_steps, request.guidance_scale
+def _shape(request: ImageRequest) -> tuple[object, ...]:
+    strength = request.edit.parameters.get("strength", 1.0) if request.edit else None
+    return request.num_inference_steps, request.guidance_scale, strength
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -36,6 +36,27 @@ class GarmentPipelineOutput(BaseOutput):
     "latent" (B, C, h, w), normalised."""
 
 
+class Known:
+    """A picture that is partly kept: its latents, and the noise that it is mixed with."""
+
+    def __init__(self, latents: Tensor, noise: Tensor, mask: Tensor | None) -> None:
+        """latents, noise (B, C, h, w); mask (B, 1, H, W) in pixels, 1 where it may change."""
+        self.latents, self.noise = latents, noise
+        self.mask = None
+        if mask is not None:
+            # A latent that touches what may change may change.
+            small = torch.nn.functional.max_pool2d(mask.to(latents), LATENT_SCALE)
+            self.mask = small
+
+    def at(self, sigma: Tensor) -> Tensor:
+        """The picture with as much noise as the schedule has at `sigma`."""
+        return torch.lerp(self.latents, self.noise, sigma.to(self.latents))
+
+    def restored(self, latents: Tensor, sigma: Tensor) -> Tensor:
+        """`latents` where the picture may change, else what it was (arXiv 2111.14818)."""
+        return latents if self.mask is None else torch.lerp(self.at(sigma), latents, self.mask)
+
+
 class GarmentPipeline(DiffusionPipeline):
     """Text and references -> pictures of clothes.
 
@@ -143,6 +164,13 @@ class GarmentPipeline(DiffusionPipeline):
         )
         return noise
 
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3, H, W) in [-1, 1] -> normalised latents (B, C, h, w) float32."""
+        pixels = pixels.to(self._execution_device, self.vae.dtype)
+        mode = self.vae.encode(pixels).latent_dist.mode()
+        latents: Tensor = self.vae.normalize(mode.float())
+        return latents
+
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Normalised latents (B, C, h, w) -> pixels (B, 3, H, W) float32 in [-1, 1]."""
         latents = self.vae.denormalize(latents).to(self.vae.dtype)
@@ -167,6 +195,10 @@ class GarmentPipeline(DiffusionPipeline):
         reference_weights: Sequence[float] | Sequence[Sequence[float]] | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: Tensor | None = None,
+        image: Tensor | None = None,
+        mask_image: Tensor | None = None,
+        valid_box: Tensor | None = None,
+        strength: float = 1.0,
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
@@ -184,6 +216,11 @@ class GarmentPipeline(DiffusionPipeline):
         reference_weights         the same shape; default 1.0 each
         generator                 one for all, or one a picture in order of prompts
         latents                   (B, C, h, w) noise to start from instead
+        image                     (B, 3, H, W) in [-1, 1] to start from (SDEdit, arXiv
+                                  2108.01073); `valid_box` (B, 4): the part of the frame
+                                  that it fills, as in `mmgen.framing.fit`
+        mask_image                (B, 1, H, W) in [0, 1]: 1 where `image` may change
+        strength                  (0, 1]: the part of the steps that is gone through
         callback_on_step_end      (pipeline, step, timestep, tensors) -> tensors to replace
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
@@ -201,6 +238,10 @@ class GarmentPipeline(DiffusionPipeline):
             for name, value in condition.items()
         }
 
+        if valid_box is not None:
+            rows = len(condition["valid_box"]) // len(valid_box)
+            condition["valid_box"] = valid_box.to(condition["valid_box"]).repeat(rows, 1)
+
         # 2. Noise.
         batch = len(prompts) * num_images_per_prompt
         latents = self.prepare_latents(batch, height, width, generator, latents)
@@ -209,13 +250,22 @@ class GarmentPipeline(DiffusionPipeline):
         sigmas = np.linspace(1.0, 1.0 / num_inference_steps, num_inference_steps)
         self.scheduler.set_timesteps(sigmas=sigmas.tolist(), device=self._execution_device)
 
+        known, begin = None, 0
+        if image is not None:
+            begin = num_inference_steps - max(1, round(num_inference_steps * strength))
+            self.scheduler.set_begin_index(begin)
+            known = Known(self.encode_pixels(image), latents, mask_image)
+            latents = known.at(self.scheduler.sigmas[begin])
+
         # 4. Denoise.
-        with self.progress_bar(total=num_inference_steps) as progress:
-            for index, timestep in enumerate(self.scheduler.timesteps):
+        with self.progress_bar(total=num_inference_steps - begin) as progress:
+            for index, timestep in enumerate(self.scheduler.timesteps[begin:], begin):
                 if self.interrupt:
                     break
                 velocity = self._velocity(latents, timestep, condition, guidance_scale)
                 latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+                if known is not None:
+                    latents = known.restored(latents, self.scheduler.sigmas[index + 1])
                 if callback_on_step_end is not None:
                     values = {"latents": latents}
                     tensors = {name: values[name] for name in callback_on_step_end_tensor_inputs}

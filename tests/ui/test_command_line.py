@@ -51,14 +51,15 @@ SURFACE = {
     ),
     "batch": (
         "--device --dry-run --embed-request --format --guidance --help --id --json --keep-best-of "
-        "--metrics --model --negative --no-scores --output --same-noise --seed --sheet --size "
-        "--skip-bad --steps --template --visible-label --workers -n -o TABLE"
+        "--metrics --model --negative --no-scores --output --retry-mismatch --same-noise --seed "
+        "--sheet --size --skip-bad --steps --template --visible-label --workers -n -o TABLE"
     ),
     "replay": "--device --help --json --model --reference FILE...",
     "generate": (
-        "--accept-licence --adapter --attention --candidates --catalogue --device --diverse --filter "
-        "--format --guidance --help --json --lora --model --negative --output --overwrite --placement "
-        "--prompts --reference --retrieve --seed --size --steps --visible-label -n -o PROMPT"
+        "--accept-licence --adapter --attention --candidates --catalogue --device --diverse "
+        "--filter --format --guidance --help --json --lora --model --negative --output "
+        "--overwrite --placement --prompts --reference --retrieve --seed --size --steps "
+        "--visible-label -n -o PROMPT"
     ),
     "info": "--device --help --json --model",
     "jobs": "--help",

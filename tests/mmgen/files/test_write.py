@@ -211,9 +211,9 @@ def test_another_format_is_refused(save: Save, tmp_path: Path, bad: Any) -> None
     [
         np.zeros((4, 4, 3), np.float32),
         np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
         np.zeros((0, 4, 3), np.uint8),
-        Image.new("RGBA", (4, 4)),
+        Image.new("LA", (4, 4)),
         [[1, 2, 3]],
     ],
 )

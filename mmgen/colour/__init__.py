@@ -1,0 +1,1 @@
+"""Colour by measure: CIELAB, names and cards, a garment moved to another colour."""

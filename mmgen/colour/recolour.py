@@ -1,0 +1,230 @@
+"""A garment moved to another colour, in CIELAB: folds, texture and highlights stay.
+
+Three questions in turn: which pixels have the garment's main colour (`find_main`),
+what shade would each have if the cloth were dyed otherwise (`_dyed`), and what
+did it come to, measured on the 8-bit picture (`measure`). Pixels that the mask
+leaves out, and those of secondary colours (a print, stripes, buttons), keep
+their bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmgen.colour.lab import difference, into_gamut, lab_of, pixels_of
+from mmgen.errors import PictureError
+
+Floats = NDArray[np.float32]
+
+_CLUSTERS = 6
+_SAMPLE = 20_000
+_LIGHTNESS_WEIGHT = 0.5
+"""In clustering: folds move lightness, another dye moves a and b."""
+_SAME_CHROMA = 13.0
+_SAME_LIGHTNESS = 20.0
+_FARTHEST_LIGHTNESS = 42.0
+"""Lab distances within which two clusters are one cloth in light and shade."""
+_CHROMA_WEIGHT = 0.4
+_LEAST_SHARE = 0.04
+_SOFTNESS = 3.0
+_ROOM = (1.5, 98.5)
+"""L that the darkest fold and the brightest highlight may take."""
+_LEAST_PIXELS = 64
+_CORRECTIONS = 3
+
+
+class NothingToRecolour(PictureError):
+    code = "recolour.nothing"
+    template = "the mask covers {got} pixels of {path}; at least {least} are needed to recolour"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Main:
+    """The main colour of a garment and the pixels that have it."""
+
+    lab: tuple[float, float, float]
+    """Median over its pixels."""
+    weight: Floats
+    """(H, W) in [0, 1]: how much of each pixel it is; 0 outside the mask."""
+    lowest: float
+    highest: float
+    """L of its deepest folds and of its highlights (1st and 99th percentile)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Recoloured:
+    """A picture in another colour, and what was measured on it."""
+
+    pixels: NDArray[np.uint8]
+    """(H, W, 3) sRGB."""
+    before: tuple[float, float, float]
+    after: tuple[float, float, float]
+    """Main colour in CIELAB, before and after."""
+    delta_e: float
+    """CIEDE2000 between what was asked for and `after`."""
+
+
+def find_main(lab: Floats, mask: Floats, path: object = "-") -> Main:
+    """The colour that covers most of a garment, light and shade of it together.
+
+    `lab` (H, W, 3), `mask` (H, W) in [0, 1]. Raises `NothingToRecolour`.
+    """
+    from scipy.cluster.vq import kmeans2
+
+    solid = mask > 0.5
+    count = int(solid.sum())
+    if count < _LEAST_PIXELS:
+        raise NothingToRecolour(got=count, path=path, least=_LEAST_PIXELS)
+    scale = np.array([_LIGHTNESS_WEIGHT, 1, 1], np.float32)
+    garment = lab[solid]
+    sample = garment[:: max(1, count // _SAMPLE)]
+    noise = np.random.default_rng(0)
+    # Cloth of one flat colour would leave clusters empty; this much noise fills them.
+    points = sample * scale + noise.normal(0, 0.01, sample.shape)
+    centres, own = kmeans2(points, _CLUSTERS, minit="++", rng=noise)
+    shares = np.bincount(own, minlength=_CLUSTERS) / len(own)
+    is_main = _largest_group(centres / scale, shares)
+    weight = np.zeros(mask.shape, np.float32)
+    touched = mask > 0
+    weight[touched] = mask[touched] * _membership(lab[touched] * scale, centres, is_main)
+    core = lab[(weight > 0.5) & solid]
+    if len(core) < _LEAST_PIXELS:
+        raise NothingToRecolour(got=len(core), path=path, least=_LEAST_PIXELS)
+    low, high = np.percentile(core[:, 0], (1, 99))
+    return Main(lab=_median(core), weight=weight, lowest=float(low), highest=float(high))
+
+
+def recolour(
+    pixels: NDArray[np.uint8], main: Main, target: ArrayLike, lab: Floats | None = None
+) -> Recoloured:
+    """The picture with `main` moved to `target` (CIELAB; outside sRGB: as near as it goes).
+
+    `pixels` uint8 (H, W, 3). The first result is measured and the aim corrected
+    by what it missed, as a dyer would; the best of a few is given.
+    """
+    lab = lab_of(pixels) if lab is None else lab
+    wanted = np.asarray(target, float)
+    touched = main.weight > 0
+    weight = main.weight[touched][:, None]
+    solid = weight[:, 0] > 0.5
+    old = lab[touched]
+    aim = into_gamut(wanted.reshape(1, 3))[0]
+    best: tuple[float, NDArray[np.uint8], tuple[float, float, float]] | None = None
+    for _ in range(_CORRECTIONS):
+        new = pixels_of(old + weight * (_dyed(old, main, aim) - old))
+        after = _median(lab_of(new)[solid])
+        missed = float(difference(wanted, after))
+        if best is None or missed < best[0]:
+            best = (missed, new, after)
+        aim = into_gamut((aim + 0.9 * (wanted - np.array(after))).reshape(1, 3))[0]
+    assert best is not None
+    changed = pixels.copy()
+    changed[touched] = best[1]
+    return Recoloured(pixels=changed, before=main.lab, after=best[2], delta_e=best[0])
+
+
+def measure(pixels: NDArray[np.uint8], mask: Floats) -> tuple[float, float, float]:
+    """The main colour of the garment under `mask` (H, W), CIELAB, found afresh."""
+    return find_main(lab_of(pixels), mask).lab
+
+
+def _median(lab: Floats) -> tuple[float, float, float]:
+    lightness, a, b = np.median(lab, axis=0).tolist()
+    return (lightness, a, b)
+
+
+def _largest_group(
+    centres: NDArray[np.floating], shares: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Which clusters are one cloth: linked by small steps, the group of most pixels."""
+    best = np.zeros(len(centres), bool)
+    for start in np.argsort(-shares):
+        group = np.zeros(len(centres), bool)
+        group[start] = True
+        for _ in centres:
+            for index in np.flatnonzero(~group & (shares > _LEAST_SHARE)):
+                steps = np.abs(centres[group][:, 0] - centres[index, 0])
+                shift = _shift(centres[group][:, 1:], centres[index, 1:])
+                is_near = (shift < _SAME_CHROMA) & (steps < _SAME_LIGHTNESS)
+                is_shade = abs(centres[index, 0] - centres[start, 0]) < _FARTHEST_LIGHTNESS
+                group[index] = is_near.any() and is_shade
+        if shares[group].sum() > shares[best].sum() + 1e-9:
+            best = group
+    return best
+
+
+def _shift(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How far apart (N, 2) and (2,) of a, b are; chroma counts less, for shade lowers it."""
+    chroma = np.hypot(one[:, 0], one[:, 1])
+    hue_squared = ((one - other) ** 2).sum(1) - (chroma - np.hypot(*other)) ** 2
+    radial = _CHROMA_WEIGHT * (chroma - np.hypot(*other))
+    return np.sqrt(hue_squared.clip(0) + radial**2)
+
+
+def _membership(
+    scaled: Floats, centres: NDArray[np.floating], is_main: NDArray[np.bool_]
+) -> Floats:
+    """(N,) in [0, 1]: 1 where a pixel is nearer to the main clusters than to any other."""
+    if is_main.all():
+        return np.ones(len(scaled), np.float32)
+
+    def nearest(some: NDArray[np.floating]) -> Floats:
+        return np.min([np.linalg.norm(scaled - c, axis=1) for c in some], axis=0)
+
+    lead = nearest(centres[~is_main]) - nearest(centres[is_main])
+    soft: Floats = (1 / (1 + np.exp(-lead.clip(-60, 60) / _SOFTNESS * 2))).astype(np.float32)
+    soft[soft < 0.02] = 0
+    return soft
+
+
+def _dyed(lab: Floats, main: Main, target: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(N, 3) CIELAB of the same cloth in the colour `target`."""
+    lightness = _relit(lab[:, 0], main, float(target[0]))
+    return np.column_stack([lightness, _rehued(lab[:, 1:], lightness, main, target)])
+
+
+def _relit(lightness: Floats, main: Main, target: float) -> Floats:
+    """Differences of lightness are kept as they are while there is room for them.
+
+    Between folds that would fall below black (or highlights above white) they
+    shrink together, so that detail is flatter but never cut off.
+    """
+    low, high = _ROOM
+    below = max(1e-3, main.lab[0] - main.lowest)
+    above = max(1e-3, main.highest - main.lab[0])
+    down = float(np.clip((target - low) / below, 0.05, 1.0))
+    up = float(np.clip((high - target) / above, 0.05, 1.0))
+    # One slope where both fit it: a kink at the median would show as a contour.
+    shared = min(down, up) if min(down, up) > 0.6 else None
+    detail = lightness - main.lab[0]
+    slope = np.where(detail < 0, shared or down, shared or up)
+    return np.asarray(target + detail * slope).clip(0, 100)
+
+
+def _rehued(
+    ab: Floats, lightness: Floats, main: Main, target: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """a and b: the target's, less in shade, with what varied in the old cloth on top.
+
+    Along the old hue, variation is saturation and becomes that of the new one;
+    across it, it is a play of colours (denim, melange) and stays.
+    """
+    old = np.array(main.lab[1:])
+    old_chroma, new = float(np.hypot(*old)), target[1:]
+    # A shaded fold keeps its hue and loses chroma in step with its light.
+    light = lightness / max(float(target[0]), 1.0)
+    shade = np.where(light < 1, light**0.7, 1.0)
+    residual = ab - old
+    if old_chroma > 1e-6:
+        along = old / old_chroma
+        saturation = np.clip(ab @ along / old_chroma, 0.3, 1.5)
+        across = residual - np.outer(residual @ along, along)
+        trust = old_chroma**2 / (old_chroma**2 + 15.0**2)
+    else:
+        saturation, across, trust = np.ones(len(ab)), residual, 0.0
+    factor = (1 - trust) * shade + trust * saturation
+    kept = (1 - trust) * 0.5 * residual + trust * 0.7 * across
+    return np.asarray(new * factor[:, None] + kept)

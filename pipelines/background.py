@@ -1,0 +1,130 @@
+"""A garment on white, on a colour, on nothing; in the size of a shop; checked and recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgen.colour.names import parse_colour
+from mmgen.mask.choose import checked
+from mmgen.pixels import cutout, sizes
+from pipelines.edited import Source, edited, read_source, tool
+from pipelines.garment_mask import GarmentMask, select
+from pipelines.text_to_image import MadePicture
+
+TRANSPARENT = "transparent"
+REVISION = 1
+"""Raised whenever the same picture and wishes would give other pixels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Finish:
+    """How a picture is to be shown; what is None stays as it is."""
+
+    ground: str | None = None
+    """white, #RRGGBB, a Chinese colour name, or `transparent`."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels."""
+    preset: str | None = None
+    """The name that `size` was asked for by."""
+    shadow: bool = False
+    """A soft contact shadow below the garment."""
+
+    def parameters(self) -> dict[str, Any]:
+        """What the record says was asked for."""
+        said = {
+            "to": self.ground,
+            "size": list(self.size) if self.size else None,
+            "preset": self.preset,
+            "shadow": self.shadow or None,
+        }
+        return {key: value for key, value in said.items() if value is not None}
+
+
+class BackgroundPipeline:
+    """Finds the garment and puts it on another ground; or only fits a picture to a size."""
+
+    def __init__(self, finder: GarmentMask, enlarge: sizes.Enlarge | None = None) -> None:
+        """`enlarge` doubles a picture where a size asks for more pixels than there are."""
+        self.finder = finder
+        self._enlarge = enlarge
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str | None = None) -> BackgroundPipeline:
+        """With the shipped garment mask, or that of a folder; raises `ModelError` leaves."""
+        return cls(GarmentMask.from_pretrained(folder))
+
+    def __call__(
+        self, picture: Path | str | Source, finish: Finish, *, mask: Path | None = None
+    ) -> MadePicture:
+        """The picture as `finish` wants it; `checks.background` says how pure the rim is.
+
+        Raises `ColourUnknown`, leaves of `mmgen.mask.choose`, `PictureError`.
+        """
+        source = picture if isinstance(picture, Source) else read_source(picture)
+        ground_of(finish)
+        if finish.ground is None:
+            pixels, checks = self.finish(source.pixels, finish)
+            used, selection, mask_sha256 = (), {}, None
+        else:
+            garment, selection, mask_sha256 = select(source, self.finder, mask=mask)
+            pixels, checks = self.finish(source.pixels, finish, garment)
+            used = () if mask_sha256 else (self.finder.sha256,)
+        return edited(
+            source,
+            "size" if finish.ground is None else "background",
+            pixels,
+            model=tool("background", REVISION, *used),
+            parameters={**finish.parameters(), **selection},
+            mask_sha256=mask_sha256,
+            checks=checks,
+        )
+
+    def finish(
+        self,
+        pixels: NDArray[np.uint8],
+        finish: Finish,
+        garment: NDArray[np.float32] | None = None,
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """uint8 (H, W, 3) -> uint8 (h, w, 3), or 4 where transparent, and the record's checks.
+
+        `garment`: its mask (H, W), found here where it is not given. Raises
+        `MaskEmpty` where no garment is seen.
+        """
+        ground = ground_of(finish)
+        if finish.ground is None:
+            if finish.size:
+                pixels = sizes.padded(pixels, finish.size, enlarge=self._enlarge)
+            return pixels, {}
+        garment = self.finder(pixels) if garment is None else garment
+        checked(garment, "--part garment")
+        opaque = cutout.opacity(garment)
+        if finish.size:
+            pixels, opaque = sizes.centred(pixels, opaque, finish.size, self._enlarge)
+        if ground is None:
+            made = cutout.transparent(pixels, opaque)
+            share = float((_rim(made)[:, 3] == 0).mean())
+        else:
+            made = cutout.on_ground(pixels, opaque, ground, shadow=finish.shadow)
+            share = cutout.border_share(made, ground)
+        shown = TRANSPARENT if ground is None else "#{:02X}{:02X}{:02X}".format(*ground)
+        said = {"colour": shown, "border_share": round(share, 6), "pure": share == 1.0}
+        return made, {"background": said}
+
+
+def ground_of(finish: Finish) -> tuple[int, int, int] | None:
+    """The ground's sRGB; None for `transparent` and for the ground that is there."""
+    if finish.ground in (None, TRANSPARENT):
+        return None
+    if finish.ground in ("white", "白", "白色"):
+        return (255, 255, 255)
+    red, green, blue = bytes.fromhex(parse_colour(str(finish.ground)).hex.removeprefix("#"))
+    return (red, green, blue)
+
+
+def _rim(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
