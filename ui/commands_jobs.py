@@ -15,6 +15,11 @@ Job = Annotated[str, typer.Argument(help="help.job", metavar="JOB")]
 Rows = Annotated[list[str] | None, typer.Argument(help="help.job_rows", metavar="[ROW...]")]
 Workers = Annotated[str, typer.Option("--workers", help="help.workers", metavar="N")]
 
+Engine = Annotated[str, typer.Option("--engine", help="help.engine", metavar="NAME")]
+Address = Annotated[str | None, typer.Option("--address", help="help.address", metavar="HOST:PORT")]
+Gpus = Annotated[str, typer.Option("--gpus", help="help.gpus", metavar="N")]
+StoreUrl = Annotated[str | None, typer.Option("--store-url", help="help.store_url", metavar="URL")]
+
 
 @jobs_app.command("list", cls=Command, help="help.jobs_list")
 def _list(json: Json = False) -> None:
@@ -34,14 +39,26 @@ def _show(job: Job, json: Json = False) -> None:
 def _resume(
     job: Job,
     workers: Workers = "1",
+    engine: Engine = "local",
+    address: Address = None,
+    gpus: Gpus = "0",
+    store_url: StoreUrl = None,
     model: Model = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    from ui.jobs import resume_job
+    from ui.jobs import Running, resume_job
 
-    number = usage.whole_number("workers", workers)
-    raise typer.Exit(resume_job(job, workers=number, model=model, device=device, as_json=json))
+    how = Running(
+        workers=usage.whole_number("workers", workers),
+        engine=engine,
+        address=address,
+        gpus=usage.number("gpus", gpus),
+        store_url=store_url,
+        model=model,
+        device=device,
+    )
+    raise typer.Exit(resume_job(job, how, as_json=json))
 
 
 @jobs_app.command("retry", cls=Command, help="help.jobs_retry")

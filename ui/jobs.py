@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from mmgen.errors import OutOfRange
+from mmgen.errors import UnknownChoice
 from mmgen.home import database_path
 from mmgen.jobs.items import Item, ItemState, Job, JobState
 from mmgen.jobs.store import JobStore
 from mmgen.settings import load_settings
+from mmgen.values import check_number, check_whole
 from ui.words import duration, phrase, say
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _QUIET_S = 2.0
 _SHORT_ID = 8
 _NOT_WHOLE = 1
 _MOST_WORKERS = 64
+_ENGINES = ("local", "ray")
 
 
 def list_jobs(*, as_json: bool) -> None:
@@ -76,24 +78,43 @@ def show_job(typed: str, *, as_json: bool) -> None:
         print(_failure(item))
 
 
-def resume_job(
-    typed: str, *, workers: int, model: str | None, device: str | None, as_json: bool
-) -> int:
-    """Draw what is left of a job; returns the exit code."""
-    from pipelines.run_job import run_job
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """What was typed about how a job is to run."""
 
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise OutOfRange(name="workers", got=workers, low=1, high=_MOST_WORKERS)
-    load_settings({"model": model, "device": device})
+    workers: int = 1
+    engine: str = "local"
+    address: str | None = None
+    gpus: float = 0.0
+    store_url: str | None = None
+    model: str | None = None
+    device: str | None = None
+
+
+def resume_job(typed: str, how: Running, *, as_json: bool) -> int:
+    """Draw what is left of a job; returns the exit code."""
     store = JobStore(database_path())
-    job = store.find_job(typed)
-    typed_options = {"model": model, "device": device}
-    with JobWatch(store, job.job_id, as_json=as_json) as watch:
+    return draw_job(store, store.find_job(typed).job_id, how, as_json=as_json)
+
+
+def draw_job(store: JobStore, job: str, how: Running, *, as_json: bool) -> int:
+    """Run a planned job in the foreground, telling how it goes; returns the exit code."""
+    from pipelines.run_job import Cluster, run_job
+
+    check_whole("workers", how.workers, 1, _MOST_WORKERS)
+    check_number("gpus", how.gpus, 0, _MOST_WORKERS)
+    if how.engine not in _ENGINES:
+        raise UnknownChoice(name="engine", got=how.engine, allowed=", ".join(_ENGINES))
+    load_settings({"model": how.model, "device": how.device})
+    cluster = Cluster(address=how.address, gpus=how.gpus, output=how.store_url)
+    typed_options = {"model": how.model, "device": how.device}
+    with JobWatch(store, job, as_json=as_json) as watch:
         outcome = run_job(
             store,
-            job.job_id,
+            job,
             options={name: value for name, value in typed_options.items() if value},
-            workers=workers,
+            workers=how.workers,
+            cluster=cluster if how.engine == "ray" else None,
             on_event=watch.on_event,
             asked=watch.asked,
         )

@@ -119,7 +119,7 @@ class Worker:
         """What a failed call means for the items that were in it."""
         if isinstance(problem, Cancelled):
             self._give_back(claims)
-        elif _is_out_of_memory(problem) and self._maker.micro_batch > 1:
+        elif is_out_of_memory(problem) and self._maker.micro_batch > 1:
             self._step_down(claims)
         elif len(claims) > 1:
             self._give_back(claims, alone=True)
@@ -161,7 +161,7 @@ class Worker:
             if self._items.finish(claim, result):
                 self._tell({"event": "done", "item": claim.item.item_id, "file": result.file})
         except Exception as error:
-            if _is_of_the_disk(error):
+            if is_of_the_disk(error):
                 self.pause(error)
                 with contextlib.suppress(MmgenError):
                     self._give_back([claim])
@@ -230,7 +230,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     return {"code": code, "detail": str(error)[:1000], "params": plain}
 
 
-def _is_of_the_disk(error: Exception) -> TypeGuard[MmgenError]:
+def is_of_the_disk(error: Exception) -> TypeGuard[MmgenError]:
     """Whether no other picture could be written either."""
     if isinstance(error, OutputDiskFull):
         return True
@@ -238,7 +238,7 @@ def _is_of_the_disk(error: Exception) -> TypeGuard[MmgenError]:
     return isinstance(error, OutputNotWritable) and number in _DISK_TROUBLE
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """torch.OutOfMemoryError, known by name: torch is not imported here."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 

@@ -6,15 +6,25 @@ ERRORS = {
     "job.ambiguous": "{got} 是 {count} 个任务的开头；请多写几位。",
     "job.missing": "没有 {got} 这个任务；mmgen jobs list 会列出全部任务。",
     "job.not_runnable": "任务 {job} 的状态是{state}；{advice}。",
+    "ray.actors_failing": "Ray 工作进程还没能开始画就结束了 {times} 次（{reason}）。",
+    "ray.missing": "用不了 Ray（{reason}）；请安装 mmgen[ray]，并检查 --address。",
+    "ray.unguarded": "谁能连到 Ray 集群 {address}，谁就能在上面运行代码；"
+    "请在每个节点和这里都设置 RAY_AUTH_MODE=token（现在是 {got}）。",
     "worker.not_starting": "工作进程还没能开始画就结束了 {times} 次（{reason}）；详见 {log}。",
     "worker.refused": "工作进程没法画图：{reason}。",
 }
 
-NAMES = {"workers": "工作进程数 --workers "}
+NAMES = {
+    "engine": "运行方式 --engine ",
+    "gpus": "显卡数 --gpus ",
+    "workers": "工作进程数 --workers ",
+}
 
 PHRASES = {
     "run `mmgen batch` with its table again": "请用原来的表格再运行一次 mmgen batch",
     "`mmgen jobs retry` brings it back": "可以用 mmgen jobs retry 恢复",
+    "unset": "没有设置",
+    "of this machine": "（本机）",
     "planning": "计划中",
     "active": "进行中",
     "paused": "已暂停",
@@ -68,6 +78,10 @@ INTERFACE = {
     "help.job": "任务编号（开头几位即可）或它的输出目录",
     "help.job_rows": "只要这些行的编号（如 SKU）；不写就是全部",
     "help.workers": "工作进程数；每个都要载入一次模型",
+    "help.engine": "local（本机进程）或 ray（Ray 集群，多机或多卡）",
+    "help.address": "Ray 集群的地址；不写就在本机起一个",
+    "help.gpus": "每个 Ray 工作进程占几块显卡",
+    "help.store_url": "写到对象存储，如 s3://桶/目录（用 ray 时）",
     "jobs.none": "还没有任务。",
     "jobs.line": "{job}  {state}  {done}/{total}  失败 {failed}  {folder}",
     "jobs.reason": "暂停的原因：{reason}",

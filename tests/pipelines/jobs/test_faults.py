@@ -56,6 +56,7 @@ def test_a_row_that_kills_its_worker_is_set_aside_too(store, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_10_poison_rows_of_200(store, tmp_path):
     corrupt = tmp_path / "reference.png"
     corrupt.write_bytes(b"no picture")
@@ -207,7 +208,10 @@ def test_a_full_disk_pauses_the_job_and_space_lets_it_go_on(is_home_on_it, maker
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="strace")
 def test_each_picture_is_synchronised_before_it_is_said_to_be_done(store, tmp_path):
-    """fsync of the file < link of its name < fsync of the folder < commit, 20 of 20."""
+    """fsync of the file < link of its name < fsync of the folder < commit, 20 of 20.
+
+    A folder made for a SKU is made durable before: fsync of the folder it lies in.
+    """
     from shutil import which
 
     if which("strace") is None:
@@ -215,7 +219,7 @@ def test_each_picture_is_synchronised_before_it_is_said_to_be_done(store, tmp_pa
     job = plan(store, tmp_path / "out", prompts(20))
     store.close()
     trace = tmp_path / "trace"
-    calls = "fsync,fdatasync,link,linkat,openat"
+    calls = "fsync,fdatasync,link,linkat,mkdir,mkdirat"
     subprocess.run(
         ["strace", "-f", "-y", "-qq", "-s", "500", "-e", f"trace={calls}", "-o", str(trace),
          sys.executable, "-c",
@@ -244,4 +248,8 @@ def ordered(lines, name):
     recorded = first(named, "link", f'/{name}.json"')
     synced = first(recorded, "fsync", f"<{folder}>")
     committed = first(synced, "sync", "mmgen.sqlite-wal")
-    return written < named < recorded < synced < committed
+    is_kept = True
+    if not folder.endswith("/out"):
+        made = first(0, "mkdir", f'"{folder}"')
+        is_kept = first(made, "fsync", f"<{folder.rpartition('/')[0]}>") < named
+    return is_kept and written < named < recorded < synced < committed

@@ -73,6 +73,7 @@ def test_killed_at_every_step_of_the_write_order(unbroken, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("workers", "kills"), [(1, 50), (4, 12)])
 def test_killed_at_random_points_and_resumed(workers, kills, store, tmp_path):
     calm = plan(store, tmp_path / "calm", prompts(200))

@@ -1,0 +1,103 @@
+"""Pictures a second of a job over those of the bare generator loop: ratios within one run.
+
+    .venv/bin/python -m tests.benchmarks.jobs [--rows 200] [--steps 24] [--rounds 3] [--model M]
+
+Both draw the same requests with the same loaded model in this process; the job
+also claims, labels, writes, synchronises and commits each picture. They take
+turns, so that a busy machine touches both alike; the ratio is that of the best
+round of each. Starting a process and loading the model are in neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+PROMPTS = ("藏青色羊毛大衣", "白色短袖T恤,圆领", "红色碎花连衣裙", "黑色牛仔裤")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", default="embedded")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MMGEN_HOME"] = f"{folder}/home"
+        measure(options, Path(folder))
+
+
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    from mmgen.values import ImageRequest
+    from pipelines.components import load_generator
+
+    generator = load_generator(options.model, device="auto")
+    requests = [
+        ImageRequest(
+            prompt=PROMPTS[row % len(PROMPTS)],
+            seed=row,
+            num_inference_steps=options.steps,
+            model=generator.id,
+        )
+        for row in range(options.rows)
+    ]
+    bare_loop(generator, requests[: 2 * generator.micro_batch])
+    bare, job = [], []
+    for number in range(options.rounds):
+        bare.append(bare_loop(generator, requests))
+        job.append(job_run(generator, requests, folder / str(number)))
+    print(f"rows {options.rows}, steps {options.steps}, {generator.environment}")
+    for name, seconds in (("bare generator loop", bare), ("job", job)):
+        each = " ".join(f"{options.rows / second:.3f}" for second in seconds)
+        print(f"{name:24s} pictures/s in each round: {each}")
+    pairs = sorted(one / other for one, other in zip(bare, job, strict=True))
+    print(f"{'job over bare':24s} best of each: {min(bare) / min(job):.3f}, "
+          f"pairs: {' '.join(f'{ratio:.3f}' for ratio in pairs)}")  # fmt: skip
+
+
+def bare_loop(generator, requests) -> float:
+    """Seconds of the generator alone."""
+    size = generator.micro_batch
+    began = time.perf_counter()
+    for start in range(0, len(requests), size):
+        generator.generate(requests[start : start + size], {})
+    return time.perf_counter() - began
+
+
+def job_run(generator, requests, folder: Path) -> float:
+    """Seconds of a worker's loop on a planned job, until the last picture is committed."""
+    from mmgen.home import database_path
+    from mmgen.jobs.items import NewItem, item_id
+    from mmgen.jobs.queue import ItemQueue
+    from mmgen.jobs.store import JobStore
+    from mmgen.jobs.worker import Worker
+    from pipelines.item_maker import ItemMaker
+
+    store = JobStore(database_path())
+    job = store.create_job(folder=folder)
+    store.put_items(
+        job,
+        (
+            NewItem(item_id=item_id(job, str(n), one), row_key=str(n), position=n,
+                    request=one, name=str(n), subfolder=f"SKU{n // 4}")
+            for n, one in enumerate(requests)
+        ),
+    )  # fmt: skip
+    maker = ItemMaker(generator, store.job(job))
+    worker = Worker(
+        ItemQueue(store), maker, job=job, name="bench", lease_s=900, tell=lambda event: None
+    )
+    began = time.perf_counter()
+    worker.run()
+    seconds = time.perf_counter() - began
+    assert store.progress(job).counts["done"] == len(requests)
+    store.close()
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
