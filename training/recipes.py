@@ -91,6 +91,29 @@ def towers_v1() -> TowersConfig:
     )
 
 
+def towers_retrieval() -> TowersConfig:
+    """From v1 (`--init-from`), for the catalogue: mostly captions, more memory, averaged."""
+    return TowersConfig(
+        loop=LoopConfig(
+            steps=720,
+            batch_size=256,
+            learning_rate=6e-4,
+            warmup_steps=30,
+            decay_fraction=0.9,
+            weight_decay=0.05,
+            ema_decay=0.99,
+            log_every=10,
+            sample_every=120,
+            seed=7,
+        ),
+        caption_share=0.75,
+        short_share=0.1,
+        memory=2_048,
+        unknown_rate=0.06,
+        light=0.15,
+    )
+
+
 def towers_tiny() -> TowersConfig:
     """A few seconds."""
     return TowersConfig(
@@ -257,7 +280,7 @@ def upscaler_tiny() -> UpscalerConfig:
 
 
 AUTOENCODER = {"v0": autoencoder_v0, "v1": autoencoder_v1, "tiny": autoencoder_tiny}
-TOWERS = {"v0": towers_v0, "v1": towers_v1, "tiny": towers_tiny}
+TOWERS = {"v0": towers_v0, "v1": towers_v1, "retrieval": towers_retrieval, "tiny": towers_tiny}
 EVALUATOR = {"v0": evaluator_v0, "tiny": evaluator_tiny}
 DIFFUSION = {"v0": diffusion_v0, "v1": diffusion_v1, "tiny": diffusion_tiny}
 MASK = {"v1": mask_v1, "tiny": mask_tiny}

@@ -26,7 +26,7 @@ from mmgen.devices import choose_device
 from mmgen.retrieval.towers import ImageEncoder
 from mmgen.text.encoder import TextEncoder
 from mmgen.text.normalize import normalize
-from training.captions import PromptComposer
+from training.captions import CAPTION_SHARE, PromptComposer
 from training.export import shipped_copy
 from training.loop import LoopConfig
 from training.plain_attention import use_plain_attention
@@ -51,6 +51,8 @@ class TowersConfig:
     """Part of the characters hidden from the text encoder, so that [UNK] is learnt."""
     attribute_weight: float = 0.3
     """Of category and main colour; the other attributes weigh a third of it."""
+    caption_share: float = CAPTION_SHARE
+    """Part of the other prompts that are captions."""
     short_share: float = 0.0
     """Part of the prompts that name colour and garment only."""
     memory: int = 0
@@ -148,7 +150,7 @@ class TowersTask:
         self.tokenizer = tokenizer
         self.pixels, self.held_out = pixels, held_out
         self.num_rows = len(rows)
-        self.composer = PromptComposer(rows)
+        self.composer = PromptComposer(rows, caption_share=config.caption_share)
         self.targets, classes = _targets(rows)
         text_encoder, image_encoder = encoders or self._new_encoders()
         self.model = Towers(text_encoder, image_encoder, classes, config.memory)

@@ -33,6 +33,12 @@ def test_about_half_are_the_caption():
     assert 0.40 < share < 0.52
 
 
+def test_the_share_of_captions_can_be_asked_for():
+    composer, rng = PromptComposer(ROWS[:50], caption_share=1.0), random.Random(0)
+    captions = [normalize(row["caption"])[:LONGEST].rstrip(",") for row in ROWS[:50]]
+    assert all(captions[i].startswith(composer.compose(i, rng)) for i in range(50))
+
+
 def test_prompts_say_only_what_the_row_holds():
     wrong = {"category": 0, "colors": 0, "patterns": 0, "sleeve": 0, "wearer": 0}
     said = dict.fromkeys(wrong, 0)
