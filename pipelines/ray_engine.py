@@ -181,7 +181,7 @@ def _connected(address: str | None, workers: int) -> Iterator[Any]:
             runtime_env={"env_vars": {"PYTHONPATH": paths}},
             **ours,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones too
         raise RayMissing(reason=str(error)[:200]) from error
     try:
         yield ray

@@ -205,7 +205,7 @@ def _draw(order: BatchOrder, plan: BatchPlan, model: str, device: str) -> Outcom
             asked=watch.asked,
         )
     watch.summary(outcome)
-    _write_results(store, job, time.monotonic() - began, as_json=order.as_json)
+    write_results(store, job, time.monotonic() - began, as_json=order.as_json)
     return outcome
 
 
@@ -218,7 +218,8 @@ def _tell_vanished(store: JobStore, job: str) -> None:
         tell(say("batch.vanished", row=item.row_key, file=file))
 
 
-def _write_results(store: JobStore, job: str, elapsed: float, *, as_json: bool) -> None:
+def write_results(store: JobStore, job: str, elapsed: float, *, as_json: bool) -> None:
+    """Write manifest and report of a job, and say where they are."""
     from pipelines.manifest import write_manifest
     from pipelines.report import write_report
 

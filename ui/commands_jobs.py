@@ -82,6 +82,13 @@ def _cancel(job: Job, json: Json = False) -> None:
     cancel_job(job, as_json=json)
 
 
+@jobs_app.command("report", cls=Command, help="help.jobs_report")
+def _report(job: Job, json: Json = False) -> None:
+    from ui.jobs import report_job
+
+    report_job(job, as_json=json)
+
+
 @jobs_app.command("check", cls=Command, help="help.jobs_check")
 def _check(job: Job, json: Json = False) -> None:
     from ui.jobs import check

@@ -92,14 +92,28 @@ class Running:
 
 
 def resume_job(typed: str, how: Running, *, as_json: bool) -> int:
-    """Draw what is left of a job; returns the exit code."""
+    """Draw what is left of a job, and write its results anew; returns the exit code."""
+    from ui.batch import write_results
+
     store = JobStore(database_path())
-    return draw_job(store, store.find_job(typed).job_id, how, as_json=as_json)
+    job, began = store.find_job(typed).job_id, time.monotonic()
+    code = draw_job(store, job, how, as_json=as_json)
+    write_results(store, job, time.monotonic() - began, as_json=as_json)
+    return code
+
+
+def report_job(typed: str, *, as_json: bool) -> None:
+    """Write the manifest and the report of a job as it is now."""
+    from ui.batch import write_results
+
+    store = JobStore(database_path())
+    write_results(store, store.find_job(typed).job_id, 0.0, as_json=as_json)
 
 
 def draw_job(store: JobStore, job: str, how: Running, *, as_json: bool) -> int:
     """Run a planned job in the foreground, telling how it goes; returns the exit code."""
-    from pipelines.run_job import Cluster, run_job
+    from pipelines.ray_engine import Cluster
+    from pipelines.run_job import run_job
 
     check_whole("workers", how.workers, 1, _MOST_WORKERS)
     check_number("gpus", how.gpus, 0, _MOST_WORKERS)

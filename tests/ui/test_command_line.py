@@ -67,6 +67,7 @@ SURFACE = {
     "jobs check": "--help --json JOB",
     "jobs list": "--help --json",
     "jobs pause": "--help --json JOB",
+    "jobs report": "--help --json JOB",
     "jobs resume": (
         "--address --device --engine --gpus --help --json --model --store-url --workers JOB"
     ),

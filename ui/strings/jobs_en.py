@@ -10,6 +10,7 @@ INTERFACE = {
     "help.jobs_retry": "Give failed or cancelled rows 3 new attempts (then resume)",
     "help.jobs_pause": "Pause after the picture in work",
     "help.jobs_cancel": "Cancel the rows not drawn yet; pictures stay",
+    "help.jobs_report": "Write manifest and report of a job as it is now",
     "help.jobs_check": "Compare store, pictures, labels and records one by one",
     "help.job": "Id of a job, its beginning, or its output folder",
     "help.job_rows": "Only the rows of these keys (such as SKUs); default all",

@@ -74,6 +74,7 @@ INTERFACE = {
     "help.jobs_retry": "让失败或取消的行再试 3 次（之后用 resume 画）",
     "help.jobs_pause": "画完手上这张就暂停",
     "help.jobs_cancel": "取消没画的行；已有的图片都保留",
+    "help.jobs_report": "按任务现在的样子重写清单和报告",
     "help.jobs_check": "逐一核对任务库、图片、标识和记录",
     "help.job": "任务编号（开头几位即可）或它的输出目录",
     "help.job_rows": "只要这些行的编号（如 SKU）；不写就是全部",

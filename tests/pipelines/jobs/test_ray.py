@@ -55,7 +55,11 @@ def test_two_actors_draw_faster_and_a_killed_one_loses_nothing(makers, tmp_path)
     pytest.importorskip("ray")
     result = subprocess.run(
         [sys.executable, str(HERE / "ray_program.py"), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[2])])},
+        env={
+            **os.environ,
+            "RAY_raylet_start_wait_time_s": "300",
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[2])]),
+        },
         capture_output=True,
         text=True,
         check=False,
