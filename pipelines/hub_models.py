@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import warnings
@@ -13,20 +14,29 @@ from typing import Any
 import torch
 
 from mmgen.devices import attention_backend, choose_device, choose_dtype
-from mmgen.errors import DeviceError, ModelError
+from mmgen.errors import DeviceError, ModelError, UnknownChoice
 from mmgen.files.read_picture import read_picture
 from mmgen.hub import families
 from mmgen.hub.families import Family, HubModel
 from mmgen.hub.folders import MANIFEST, Manifest, identify, read_manifest
 from mmgen.hub.generator import HubGenerator
 from mmgen.hub.licences import check_licence
-from mmgen.hub.memory import RUNGS, Ladder
+from mmgen.hub.memory import RUNGS, Ladder, Rung
+from mmgen.hub.plan import choose, networks_of_folder, placements, working_bytes
 from mmgen.model_folder import ModelFolder, check_model_folder
 
 
 class DtypeUnfit(DeviceError):
     code = "device.dtype_unfit"
     template = "{model} does not compute rightly in {got}; allowed are {allowed}"
+
+
+class TorchaoMissing(ModelError):
+    code = "model.torchao_missing"
+    template = (
+        "weights in int8 need torchao, which is not installed; install it with"
+        " pip install 'mmgen[quant]', or leave +int8 out"
+    )
 
 
 class ModelAltered(ModelError):
@@ -62,8 +72,9 @@ def load_hub_generator(
     folder = check_model_folder(path, allowed_classes=family.classes)
     check_fetched(folder, name, manifest)
     place = choose_device(device) if isinstance(device, str) else device
+    placement, _, numbers = placement.partition("+")
     dtype = fit_dtype(family, name, place, torch_dtype)
-    pipe = _load(folder, family, dtype)
+    pipe = _load(folder, family, dtype, quantise=check_quantised(family, name, numbers))
     backend = _set_attention(pipe, family, place, attention)
     ladder = Ladder(place, family.denoiser, rungs_from(placement, folder, row, place, dtype))
     ladder.place(pipe)
@@ -107,25 +118,79 @@ def fit_dtype(
 
 def rungs_from(
     placement: str, folder: ModelFolder, row: HubModel, device: torch.device, dtype: torch.dtype
-) -> list[Any] | None:
-    """The ladder from `placement` downwards; None: the device's own from the top."""
-    if placement != "auto":
-        names = [rung.name for rung in RUNGS]
-        return list(RUNGS[names.index(placement) :])
-    return None
+) -> list[Rung] | None:
+    """The ladder from `placement` downwards; None: the device's own from the top.
+
+    `auto` on a GPU begins at the first rung that fits into the memory that is free
+    for a picture of the model's own size. Raises `UnknownChoice`.
+    """
+    names = [rung.name for rung in RUNGS]
+    if placement == "auto":
+        if device.type != "cuda":
+            return None
+        free, _ = torch.cuda.mem_get_info(device)
+        name = str(dtype).removeprefix("torch.")
+        working = {
+            tiled: working_bytes(row, *row.size, tiled=tiled, item=dtype.itemsize)
+            for tiled in (False, True)
+        }
+        found = placements(
+            networks_of_folder(folder.path, name),
+            row.family.denoiser,
+            working=working,
+            streams=True,
+        )
+        best = choose([one for one in found if not one.quantised], free)
+        return list(RUNGS[names.index(best.rung.name if best else names[-1]) :])
+    if placement not in names:
+        raise UnknownChoice(name="placement", got=placement, allowed="auto, " + ", ".join(names))
+    if device.type == "cpu" and placement not in ("resident", "tiled"):
+        raise UnknownChoice(name="placement", got=placement, allowed="resident, tiled (cpu)")
+    return list(RUNGS[names.index(placement) :]) if device.type != "cpu" else None
 
 
-def _load(folder: ModelFolder, family: Family, dtype: torch.dtype) -> Any:
+def check_quantised(family: Family, model: str, numbers: str) -> bool:
+    """Whether weights are to be kept as `int8`; raises `UnknownChoice` or `TorchaoMissing`."""
+    if not numbers:
+        return False
+    if numbers != "int8" or not family.int8:
+        allowed = "+int8" if family.int8 else f"none for {model}"
+        raise UnknownChoice(name="placement", got=f"+{numbers}", allowed=allowed)
+    if importlib.util.find_spec("torchao") is None:
+        raise TorchaoMissing()
+    return True
+
+
+def _load(
+    folder: ModelFolder, family: Family, dtype: torch.dtype, *, quantise: bool = False
+) -> Any:
     import diffusers
 
     kind = getattr(diffusers, family.pipeline)
+    options: dict[str, Any] = {"quantization_config": _int8(folder)} if quantise else {}
     with quiet_loading():
         pipe = kind.from_pretrained(
-            str(folder.path), dtype=dtype, local_files_only=True, use_safetensors=True
+            str(folder.path), dtype=dtype, local_files_only=True, use_safetensors=True, **options
         )
     folder.check_unchanged()
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _int8(folder: ModelFolder) -> Any:
+    """torchao's int8 weights for every network but the autoencoder, through diffusers."""
+    from diffusers import PipelineQuantizationConfig, TorchAoConfig
+    from torchao.quantization import Int8WeightOnlyConfig
+    from transformers import TorchAoConfig as TransformersTorchAoConfig
+
+    parts = {name.partition("/")[0] for name in folder.files if name.endswith(".safetensors")}
+    kinds = {
+        part: TransformersTorchAoConfig if "encoder" in part else TorchAoConfig
+        for part in parts - {"vae", "safety_checker", "image_encoder"}
+    }
+    return PipelineQuantizationConfig(
+        quant_mapping={part: kind(Int8WeightOnlyConfig()) for part, kind in kinds.items()}
+    )
 
 
 def _set_attention(pipe: Any, family: Family, device: torch.device, wanted: str) -> str:

@@ -58,3 +58,7 @@ Model = Annotated[str | None, typer.Option("--model", help="help.model", metavar
 Attention = Annotated[str, typer.Option("--attention", help="help.attention", metavar="NAME")]
 Placement = Annotated[str, typer.Option("--placement", help="help.placement", metavar="NAME")]
 AcceptLicence = Annotated[bool, typer.Option("--accept-licence", help="help.accept_licence")]
+Adapter = Annotated[
+    list[str] | None,
+    typer.Option("--adapter", "--lora", help="help.adapter", metavar="PATH[:WEIGHT]"),
+]

@@ -111,6 +111,8 @@ def generate(order: Order) -> None:
         placement=order.placement,
         accept_licence=order.accept_licence,
     )
+    for path, weight in order.adapters:
+        pipe.load_lora_weights(path, weight=weight)
     count = len(plan) // order.drawn * order.num_images
     sheet = _Sheet(order, settings.label_producer) if count > 1 else None
     for made, saved in _draw(pipe, order, plan, {**pictures, **found}):
@@ -237,7 +239,10 @@ def _draw(
     with StopOnRequest() as stop, Drawing(len(plan), stop) as drawing:
         # The id of the model, not the path it was typed as: records hold no paths.
         model = pipe.generator.id
-        requests = [dataclasses.replace(planned.request, model=model) for planned in plan]
+        requests = [
+            dataclasses.replace(planned.request, model=model, adapters=pipe.adapters)
+            for planned in plan
+        ]
         stream = pipe.stream(requests, pictures, on_step=drawing.on_step)
         kept = _counted(stream, drawing)
         if order.chooses:

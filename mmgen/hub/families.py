@@ -77,6 +77,8 @@ class Family:
     """Draws from torch's global generator; it is seeded and put back around the call."""
     attention: Literal["dispatcher", "processor", "native"] = "dispatcher"
     """Where the attention operator is chosen."""
+    int8: bool = False
+    """Its large networks run with torchao's int8 weights."""
     boolean_mask: bool = False
     """Passes 4-D boolean masks, which diffusers hands to xformers as +1/0 biases."""
     blank_negative: str = ""
@@ -94,6 +96,7 @@ FAMILIES = {
     for family in (
         Family(
             pipeline="CogView4Pipeline",
+            int8=True,
             classes=_pairs(
                 "CogView4Pipeline",
                 _FLOW,
@@ -105,6 +108,7 @@ FAMILIES = {
         ),
         Family(
             pipeline="ZImagePipeline",
+            int8=True,
             classes=_pairs(
                 "ZImagePipeline",
                 _FLOW,
@@ -118,6 +122,7 @@ FAMILIES = {
         ),
         Family(
             pipeline="QwenImagePipeline",
+            int8=True,
             classes=_pairs("QwenImagePipeline", _FLOW, **_QWEN),
             guidance="true_cfg_scale",
             blank_negative=" ",
@@ -129,6 +134,7 @@ FAMILIES = {
         ),
         Family(
             pipeline="QwenImageEditPlusPipeline",
+            int8=True,
             classes=_pairs("QwenImageEditPlusPipeline", _FLOW, **_QWEN),
             guidance="true_cfg_scale",
             blank_negative=" ",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mmgen.adapter_file import AdapterFile, check_adapter
 from mmgen.errors import (
     Cancelled,
     Missing,
@@ -21,7 +22,7 @@ from mmgen.errors import (
     TooManyReferences,
     UnknownChoice,
 )
-from mmgen.hub import calls
+from mmgen.hub import adapters, calls
 from mmgen.hub.families import Family, HubModel
 from mmgen.hub.memory import Ladder
 from mmgen.values import Defaults, ImageRequest, OnStep, Step
@@ -80,6 +81,27 @@ class HubGenerator:
         self.attention = attention
         self.micro_batch = (micro_batch or 1) if row.family.batches else 1
         self._read_picture = read_picture
+        self._adapters: dict[str, AdapterFile] = {}
+
+    def load_adapter(self, path: Path) -> str:
+        """The id, for `ImageRequest.adapters`, of the LoRA file or folder at `path`.
+
+        The id is the sha256 of the file. Raises the errors of `check_adapter` and
+        `adapters.put_on`; a refused file leaves the model as it was.
+        """
+        adapter = check_adapter(path)
+        if adapter.sha256 not in self._adapters:
+            name = adapter.sha256[:32]
+            adapters.put_on(self.pipeline, self.family, self.id, adapter, name)
+            self._adapters[adapter.sha256] = adapter
+        return adapter.sha256
+
+    def adapter_facts(self, request: ImageRequest) -> tuple[dict[str, Any], ...]:
+        """id, sha256 and weight of each adapter of `request`, for the record."""
+        return tuple(
+            {"id": self._adapters[one].path.name, "sha256": one, "weight": weight}
+            for one, weight in request.adapters
+        )
 
     @property
     def family(self) -> Family:
@@ -126,6 +148,10 @@ class HubGenerator:
         for name, side in (("height", request.height), ("width", request.width)):
             if side % step:
                 raise NotMultiple(name=name, got=side, of=step, near=round(side / step) * step)
+        for adapter, _ in request.adapters:
+            if adapter not in self._adapters:
+                loaded = ", ".join(self._adapters) or "none"
+                raise UnknownChoice(name="adapters", got=adapter, allowed=loaded)
         given = len(request.references)
         if self.family.edits and not given:
             raise Missing(
@@ -170,6 +196,8 @@ class HubGenerator:
         Raises `Cancelled` when `on_step` returns False, `PictureError` when a
         reference cannot be read, `PixelsNotFinite`, `OutOfMemory`.
         """
+        for request in requests:
+            self._check(request)
         arrays: list[np.ndarray] = []
         read = functools.cache(lambda sha256: self._read_picture(pictures[sha256]))
         groups = _groups(requests, self.micro_batch)
@@ -192,6 +220,8 @@ class HubGenerator:
             pipeline = self._starting_from_a_picture()
             options["image"] = [_framed(one[0], filled[0]) for one in given]
             options["strength"] = calls.strength_of(group[0].references[0][1])
+        named = tuple((one[:32], weight) for one, weight in group[0].adapters)
+        adapters.use(self.pipeline, self.family, named)
         with calls.own_randomness(self.family, group[0].seed):
             made = pipeline(**options)
         self._check_pixels(made.images)

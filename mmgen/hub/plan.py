@@ -24,7 +24,8 @@ from mmgen.weights_file import Tensor, read_tensors
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 SPARE = 0.08
 """Share of the device's memory left to its driver, fragments and other programs."""
-_BLOCK = re.compile(r"((?:[A-Za-z_]\w*\.)*?[A-Za-z_]\w*)\.(\d+)\.")
+_BLOCK = re.compile(r"((?:[A-Za-z_]\w*\.)*?[A-Za-z_]\w*)\.(\d+)\.\w+\.")
+"""A tensor inside a numbered block; `mlp.0.weight` is a layer, not a block."""
 _TILE_PX = 512
 _VAE_COPIES = 6
 """Full-resolution maps of the first level's width that decoding holds at once."""

@@ -176,3 +176,85 @@ def test_a_licence_that_limits_commerce_stands_before_the_weights(row, tmp_path)
     expected = LicenceNotAccepted if row.licence.must_accept else ModelFileBroken
     with pytest.raises(expected):
         load_generator(str(folder), device="cpu")
+
+
+LORA = ("cogview4-6b", "z-image", "qwen-image", "taiyi-1b", "sdxl")
+
+
+@pytest.fixture(scope="module")
+def lora_folder(hub_folder, tmp_path_factory):
+    """Id of a row -> a folder with a LoRA of its own layers, written by diffusers."""
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    from tests.tiny_hub import build
+
+    def folder(name: str):
+        pipeline, path = build(name), tmp_path_factory.mktemp("lora") / name
+        part = families.MODELS[name].family.denoiser
+        denoiser = getattr(pipeline, part)
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            config = LoraConfig(r=4, lora_alpha=4, target_modules=["to_q"], init_lora_weights=False)
+            denoiser.add_adapter(config, adapter_name="x")
+        state = get_peft_model_state_dict(denoiser, adapter_name="x")
+        type(pipeline).save_lora_weights(path, **{f"{part}_lora_layers": state})
+        return path
+
+    return folder
+
+
+@pytest.mark.parametrize("name", LORA)
+def test_an_adapter_is_checked_loaded_weighed_and_taken_off(
+    hub_folder, lora_folder, name, tmp_path
+):
+    pipe = TextToImagePipeline.from_pretrained(
+        hub_folder(name), device="cpu", torch_dtype=torch.float32
+    )
+    options = {"height": 64, "width": 64, "num_inference_steps": 2, "seed": 3}
+    draw = lambda: pipe("藏青色羊毛大衣", **options).pictures[0]  # noqa: E731
+    plain = draw()
+    digest = pipe.load_lora_weights(lora_folder(name))
+    with_it = draw()
+    pipe.load_lora_weights(lora_folder(name), weight=0.3)
+    less = draw()
+    pipe.unload_lora_weights()
+    without = draw()
+    assert np.array_equal(plain.pixels, without.pixels)
+    assert not np.array_equal(plain.pixels, with_it.pixels)
+    assert not np.array_equal(less.pixels, with_it.pixels)
+    assert with_it.request.adapters == ((digest, 1.0),)
+    saved = with_it.save(tmp_path)
+    assert digest in saved.record_path.read_text(encoding="utf-8")
+
+
+def test_an_adapter_of_another_model_leaves_this_one_as_it_was(hub_folder, lora_folder):
+    from mmgen.adapter_file import AdapterUnfit
+    from mmgen.errors import UnknownChoice
+
+    pipe = TextToImagePipeline.from_pretrained(hub_folder("taiyi-1b"), device="cpu")
+    before = pipe.generator.generate([ask()], {})[0]
+    with pytest.raises(AdapterUnfit, match="no layer"):
+        pipe.load_lora_weights(lora_folder("cogview4-6b"))
+    assert pipe.adapters == ()
+    assert np.array_equal(before, pipe.generator.generate([ask()], {})[0])
+    with pytest.raises(UnknownChoice):
+        pipe.generator.generate([ask(adapters=(("0" * 64, 1.0),))], {})
+
+
+@pytest.mark.parametrize("name", ["z-image", "qwen-image", "taiyi-1b", "sdxl"])
+def test_a_reference_is_where_drawing_starts(load, name, tmp_path):
+    from PIL import Image
+
+    from mmgen.files.read_picture import sha256_of
+
+    Image.new("RGB", (64, 64), (200, 30, 40)).save(path := tmp_path / "red.png")
+    digest = sha256_of(path)
+    generator, plain = load(name), ask(num_inference_steps=4)
+    near = ask(num_inference_steps=4, references=((digest, 2.0),))
+    far = ask(num_inference_steps=4, references=((digest, 0.0),))
+    drawn = [
+        generator.generate([one], {digest: path})[0].astype(float) for one in (near, far, plain)
+    ]
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+    assert generator.checks(near) == {"reference": {"strength": pytest.approx(0.2)}}

@@ -3,6 +3,27 @@
 from __future__ import annotations
 
 ERRORS = {
+    "model.torchao_missing": (
+        "int8 权重要用 torchao，还没有安装；请运行 pip install 'mmgen[quant]'，或去掉 +int8。"
+    ),
+    "address.refused": (
+        "不访问 {url}（{reason}）；请给出公网主机的 https 地址，内网镜像请加 --private。"
+    ),
+    "fetch.offline": (
+        "没有下载 {model}：mmgen 设为离线工作（{source}）；请把模型目录拷过来，用 --model 目录。"
+    ),
+    "fetch.unreachable": (
+        "连不上 {host}（{reason}）；请检查网络，用 --endpoint 指定镜像，"
+        "或把模型目录拷过来用 --model 目录。已下载的部分保留，同一条命令会接着下。"
+    ),
+    "fetch.refused": (
+        "{host} 对 {what} 的回答是 {status}；请检查名称和版本，需要同意条款的模型请设置 HF_TOKEN。"
+    ),
+    "fetch.broken": "{host} 给的 {what} 不对（{reason}），请重新下载。",
+    "fetch.nowhere": "{source} 上没有已知的 {model}，可以用 {allowed}。",
+    "fetch.no_space": (
+        "{model} 在 {path} 要占 {needed} GB，只剩 {free} GB；请腾出空间，或改 MMGEN_HOME。"
+    ),
     "licence.not_accepted": (
         "{model} 的许可证是 {licence}：{conditions}（{url}）。请先阅读，"
         "然后加上 --accept-licence 接受一次。"
@@ -40,6 +61,21 @@ NAMES = {
 }
 
 PHRASES = {
+    "a host that this errand does not need": "不是下载要用的主机",
+    "a name or password in it": "里面有用户名或密码",
+    "a size such as 12GB": "大小，例如 12GB",
+    "an address instead of a name": "是数字地址，不是域名",
+    "it has an address that is not public": "它的地址不在公网",
+    "it is redirected in a circle": "重定向没有尽头",
+    "its list cannot be read": "文件列表读不懂",
+    "no host": "没有主机名",
+    "not a host name": "不是主机名",
+    "not an address": "不是网址",
+    "not https": "不是 https",
+    "size or sha256 differs": "大小或 sha256 不同",
+    "unusual characters": "有不寻常的字符",
+    "edit": "改图",
+    "img2img": "以图起步",
     "commercial use is allowed; the harmful uses listed in its annex are not": (
         "可以商用，附件列出的有害用途除外"
     ),
@@ -74,6 +110,31 @@ PATTERNS = {
 }
 
 INTERFACE = {
+    "help.adapter": "LoRA 文件或目录，后面可写权重 0 到 2",
+    "help.models_plan": "算一算模型要占多少显存，怎样放得下。",
+    "help.models_fetch": "把模型下载到主目录；断了可以接着下。",
+    "help.model_or_folder": "mmgen models list 里的编号，或目录",
+    "help.vram": "显存大小，例如 12GB",
+    "help.plan_size": "图片尺寸，默认为模型自己的",
+    "help.source_of": "hub 或 modelscope（魔搭）",
+    "help.revision": "提交、标签或分支，默认最新",
+    "help.endpoint": "镜像地址，接口与来源相同",
+    "help.private": "镜像在自己的内网里",
+    "models.fetching": "{done}/{total} GB，每秒 {rate} MB，大约还要 {left}：{file}",
+    "models.fetched": "{model} 已在 {path}，用了 {elapsed}",
+    "models.plan_of": "{model}，图片 {size}，数值格式 bfloat16：",
+    "models.plan_network": "  {name}：{total}，{blocks} 块",
+    "models.plan_rung": "放置方式",
+    "models.plan_needs": "最多占用",
+    "models.plan_moves": "每步搬运",
+    "models.plan_fits": "放得下",
+    "models.plan_none": "{memory} 怎样都放不下，最少要 {least}。",
+    "models.plan_resident": "{memory}：全部放得下，不用搬运。",
+    "models.plan_tiled": "{memory}：权重放得下，解码时分块。",
+    "models.plan_whole": "{memory}：一次只放一个网络，每张图各搬一次。",
+    "models.plan_half": "{memory}：一半的块常驻，另一半每步搬运。",
+    "models.plan_streamed": "{memory}：所有的块每步都要搬运；慢，但放得下。",
+    "models.plan_leaves": "{memory}：逐层搬运；最慢，但放得下。",
     "help.models": "大模型：有哪些、放不放得下、下载了没有。",
     "help.models_list": "列出 --model 可用的模型。",
     "help.models_show": "显示一个模型的全部资料。",
