@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mmgen.values import ImageRecord as ImageRecord
     from mmgen.values import ImageRequest as ImageRequest
     from mmgen.values import Step as Step
+    from pipelines.tag import Tagger as Tagger
     from pipelines.text_to_image import TextToImagePipeline as TextToImagePipeline
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "MmgenError": "mmgen.errors",
     "MmgenWarning": "mmgen.errors",
     "Step": "mmgen.values",
+    "Tagger": "pipelines.tag",
     "TextToImagePipeline": "pipelines.text_to_image",
     "read_label": "mmgen.files.read",
     "verify": "mmgen.files.read",

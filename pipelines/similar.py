@@ -22,8 +22,8 @@ from mmgen.retrieval.alignment import SAME, alignment
 from mmgen.values import Retriever
 from pipelines.search import Collection
 
-LOOKED_AT = 24
-"""Nearest items by the towers whose pixels are compared."""
+LOOKED_AT = 12
+"""Nearest items to the design, and as many to its mirror image, whose pixels are compared."""
 
 ReadPicture = Callable[[Path], Image.Image]
 
