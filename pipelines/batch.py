@@ -71,6 +71,8 @@ class BatchOptions:
     embed_request: bool = False
     keep_best_of: int = 1
     """Candidates for each picture; the best by text-picture score stays."""
+    retry_mismatch: int = 0
+    """More candidates where the best one shows something else than was asked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +116,7 @@ class BatchPlan:
         check_whole("num_images_per_prompt", options.count, 1, limits.NUM_IMAGES)
         check_whole("seed", options.seed, *limits.SEED)
         check_whole("keep_best_of", options.keep_best_of, 1, limits.BATCH_CANDIDATES)
+        check_whole("retry_mismatch", options.retry_mismatch, 0, limits.BATCH_RETRIES)
         self.table, self.options = table, options
         self._names = {name: _find(table.columns, names) for name, names in ROLES.items()}
         if options.id_column:

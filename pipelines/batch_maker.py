@@ -7,48 +7,58 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmgen.errors import ModelError
 from mmgen.jobs.items import Item, Job, Result
 from mmgen.settings import load_settings
-from mmgen.values import Generator, ImageRequest, OnStep
+from mmgen.values import Generator, OnStep
 from pipelines.item_maker import ItemMaker
-from pipelines.quality import Quality, score_of
+from pipelines.quality import Quality, is_mismatch, score_of
 from pipelines.text_to_image import MadePicture
 
 _SHORT_SEEDS = 2**31
 
 
 class BatchMaker(ItemMaker):
-    """An `ItemMaker` that measures what it draws.
+    """An `ItemMaker` that measures what it draws, and draws again what is not good enough.
 
-    Of `keep_best_of` candidates the one with the best text-picture score is
-    written, with its own seed in its record; the others are dropped.
+    Of `keep_best_of` candidates the best by text-picture score is written; while it
+    shows something else than was asked for, up to `retries` more are drawn. What is
+    kept has its own seed in its record; the others are dropped.
     """
 
     def __init__(
-        self, generator: Generator, job: Job, quality: Quality | None, keep_best_of: int = 1
+        self,
+        generator: Generator,
+        job: Job,
+        quality: Quality | None,
+        keep_best_of: int = 1,
+        retries: int = 0,
     ) -> None:
         super().__init__(generator, job)
-        self._quality, self._keep_best_of = quality, keep_best_of
+        self._quality, self._keep_best_of, self._retries = quality, keep_best_of, retries
         self._vectors: dict[str, str] = {}
 
     def draw(self, items: Sequence[Item], on_step: OnStep) -> list[MadePicture]:
         """One picture an item, the best of its candidates."""
-        if self._quality is None or self._keep_best_of == 1:
+        if self._quality is None or self._keep_best_of + self._retries == 1:
             return super().draw(items, on_step)
         return [self._best(item, on_step) for item in items]
 
     def _best(self, item: Item, on_step: OnStep) -> MadePicture:
         best: MadePicture | None = None
-        for number in range(self._keep_best_of):
-            request = ImageRequest.from_dict(item.request)
-            seed = candidate_seed(request.seed, number)
+        drawn = 0
+        while drawn < self._keep_best_of + self._retries:
+            if best and drawn >= self._keep_best_of and not is_mismatch(best):
+                break
+            seed = candidate_seed(item.request["seed"], drawn)
             asked = dataclasses.replace(item, request={**item.request, "seed": seed})
             (made,) = super().draw([asked], on_step)
             made, vector = self._measured(made)
-            if best is None or score_of(made) > score_of(best):
+            drawn += 1
+            if best is None or _worth(made) > _worth(best):
                 best, self._vectors[item.item_id] = made, vector
         assert best is not None
-        scores = {**(best.scores or {}), "candidates": self._keep_best_of}
+        scores = {**(best.scores or {}), "candidates": drawn}
         return dataclasses.replace(best, scores=scores)
 
     def keep(self, item: Item, drawn: MadePicture) -> Result:
@@ -67,6 +77,11 @@ class BatchMaker(ItemMaker):
         return self._quality.measure(made)
 
 
+def _worth(made: MadePicture) -> tuple[bool, float]:
+    """What is as asked beats what is not; then the score decides."""
+    return not is_mismatch(made), score_of(made)
+
+
 def candidate_seed(seed: int, number: int) -> int:
     """The seed of a candidate: the first is the item's own, others are far from its neighbours."""
     if number == 0:
@@ -79,11 +94,30 @@ def load_maker(job: Job, options: Mapping[str, Any]) -> BatchMaker:
     """The maker of a worker process; imports torch.
 
     `options`: `model` and `device`, else the settings'; `quality` (default true),
-    `keep_best_of`. Raises as `load_generator`.
+    `keep_best_of`, `retry_mismatch`. Raises as `load_generator` and `load_tagger`.
     """
-    from pipelines.components import load_generator, load_retriever
+    from pipelines.components import load_generator
 
     settings = load_settings({name: options.get(name) for name in ("model", "device")})
     generator = load_generator(settings.model, device=settings.device)
-    quality = Quality(load_retriever()) if options.get("quality", True) else None
-    return BatchMaker(generator, job, quality, options.get("keep_best_of", 1))
+    retries = options.get("retry_mismatch", 0)
+    quality = load_quality(needs_tags=retries > 0) if options.get("quality", True) else None
+    return BatchMaker(generator, job, quality, options.get("keep_best_of", 1), retries)
+
+
+def load_quality(*, needs_tags: bool = False) -> Quality:
+    """Scores by the retrieval model in use, and tags where tag heads for it are there.
+
+    Raises `ModelError` leaves; without `needs_tags` missing heads are no error.
+    """
+    from pipelines.retrievers import load_retriever
+    from pipelines.tag import Tagger
+
+    retriever = load_retriever()
+    try:
+        tagger = Tagger.from_pretrained(retriever=retriever)
+    except ModelError:
+        if needs_tags:
+            raise
+        return Quality(retriever)
+    return Quality(retriever, tagger)

@@ -19,7 +19,7 @@ OWN_COLUMNS = (
 """What is said of each picture; the columns of the table follow, `row.` before a name in use."""
 _NUMBERS = {
     "seed": "int64", "width": "int64", "height": "int64", "attempts": "int64",
-    "candidates": "int64", "text_image": "float64", "mismatch": "bool",
+    "candidates": "int64", "text_image": "float64",
 }  # fmt: skip
 
 

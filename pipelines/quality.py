@@ -4,35 +4,88 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mmgen.text.garment_words import find_attributes
+from mmgen.text.vocabulary import colour_family
 from mmgen.values import Retriever
-from pipelines.text_to_image import MadePicture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pipelines.text_to_image import MadePicture
 
 _STEPS = 127
 """A vector of length 1 is kept as int8: close enough for similarities."""
 
 
-class Quality:
-    """Text-picture score of each picture, and its vector for comparing pictures."""
+class Tagger(Protocol):
+    """What sees attributes in pictures; `pipelines/tag.py` has the one that ships."""
 
-    def __init__(self, retriever: Retriever) -> None:
-        self._retriever = retriever
+    def look(self, images: Sequence[Image]) -> tuple[np.ndarray, Sequence[Any]]:
+        """Vectors as `Retriever.encode_image` gives them, and tags with `sure`."""
+        ...
+
+
+class Quality:
+    """Text-picture score and tags of each picture, and its vector for comparing pictures."""
+
+    def __init__(self, retriever: Retriever, tagger: Tagger | None = None) -> None:
+        self._retriever, self._tagger = retriever, tagger
         self._texts: dict[str, np.ndarray] = {}
 
+    @property
+    def sees(self) -> bool:
+        """Whether `seen` and `checks.mismatch` are told."""
+        return self._tagger is not None
+
     def measure(self, made: MadePicture) -> tuple[MadePicture, str]:
-        """The picture with `scores.text_image` (-1 to 1), and its vector as text."""
+        """The picture with `scores.text_image` (-1 to 1), and its vector as text.
+
+        With a tagger also `seen`, and `checks.mismatch`: the attributes that it shows
+        otherwise than the prompt names them.
+        """
         prompt = made.request.prompt
         if prompt not in self._texts:
             self._texts.clear()  # rows come one after another: the last prompt is enough
             self._texts[prompt] = self._retriever.encode_text([prompt])[0]
-        vector = self._retriever.encode_image([made.image])[0]
-        score = round(float(self._texts[prompt] @ vector), 4)
+        if self._tagger:
+            vectors, tags = self._tagger.look([made.image])
+            sure = {name: list(values) for name, values in tags[0].sure.items()}
+            checks = {**(made.checks or {}), "mismatch": mismatch(prompt, sure)}
+            made = dataclasses.replace(made, seen=sure, checks=checks)
+        else:
+            vectors = self._retriever.encode_image([made.image])
+        score = round(float(self._texts[prompt] @ vectors[0]), 4)
         scores = {**(made.scores or {}), "text_image": score}
-        return dataclasses.replace(made, scores=scores), pack_vector(vector)
+        return dataclasses.replace(made, scores=scores), pack_vector(vectors[0])
+
+
+def mismatch(prompt: str, seen: Mapping[str, Sequence[str]]) -> list[str]:
+    """The attributes of which something else is seen than `prompt` asks for.
+
+    What is not asked for or not seen surely is no mismatch; colours are compared by
+    family (藏青 and 蓝), since shades are told apart by nobody.
+    """
+    asked = find_attributes(prompt)
+    differs = []
+    for name in ("category", "sleeve"):
+        if asked.get(name) and seen.get(name) and seen[name][0] not in asked[name]:
+            differs.append(name)
+    wanted = {colour_family(colour) for colour in asked.get("colors", ())}
+    shown = {colour_family(colour) for colour in seen.get("colors", ())}
+    shown |= set(seen.get("colour_family", ()))
+    if wanted and shown and not wanted & shown:
+        differs.append("colors")
+    return differs
+
+
+def is_mismatch(made: MadePicture) -> bool:
+    """Whether `measure` saw something else than was asked for."""
+    return bool((made.checks or {}).get("mismatch"))
 
 
 def score_of(made: MadePicture) -> float:
@@ -93,10 +146,10 @@ def shared_look(vectors: Iterable[tuple[str, str]]) -> SharedLook | None:
 def quality_columns(details: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of manifest and report that an item's details give; None where absent."""
     scores, checks = details.get("scores") or {}, details.get("checks") or {}
-    mismatch = checks.get("mismatch")
+    differs = checks.get("mismatch")
     return {
         "text_image": scores.get("text_image"),
         "candidates": scores.get("candidates"),
         "seen": details.get("seen"),
-        "mismatch": mismatch,
+        "mismatch": None if differs is None else ", ".join(differs),
     }

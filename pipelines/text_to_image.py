@@ -110,6 +110,7 @@ class MadePicture:
             visible=visible_label,
             overwrite=overwrite,
             packet=self.packet,
+            embed=embed_request,
             adapters=self.adapters,
             references=self.references,
             scores=self.scores,

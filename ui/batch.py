@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgen.errors import MmgenError, OutOfRange
+from mmgen.errors import Conflict, MmgenError, OutOfRange
 from mmgen.home import database_path
 from mmgen.jobs.items import ItemState, NewItem
 from mmgen.jobs.store import JobStore
@@ -58,6 +58,7 @@ class BatchOrder:
     skips_bad: bool
     has_scores: bool
     keep_best_of: int
+    retry_mismatch: int
     workers: int
     metrics: Path | None
     as_json: bool
@@ -82,6 +83,9 @@ def run_batch(order: BatchOrder) -> int:
     """
     if not 1 <= order.workers <= _MOST_WORKERS:
         raise OutOfRange(name="workers", got=order.workers, low=1, high=_MOST_WORKERS)
+    for option, is_asked in _needing_scores(order).items():
+        if is_asked and not order.has_scores:
+            raise Conflict(first=option, second="--no-scores")
     settings = load_settings({"model": order.model, "device": order.device})
     plan = _plan(order, settings.model)
     check_folder(order.folder)
@@ -97,6 +101,13 @@ def run_batch(order: BatchOrder) -> int:
         return 0
     outcome = _draw(order, plan, settings.model, settings.device)
     return outcome.exit_code or (_SOME_FAILED if survey.bad else 0)
+
+
+def _needing_scores(order: BatchOrder) -> dict[str, bool]:
+    return {
+        "--keep-best-of": order.keep_best_of > 1,
+        "--retry-mismatch": order.retry_mismatch > 0,
+    }
 
 
 def _writes_rejects(order: BatchOrder) -> bool:
@@ -122,6 +133,7 @@ def _plan(order: BatchOrder, model: str) -> BatchPlan:
         visible_label=order.visible_label,
         embed_request=order.embed_request,
         keep_best_of=order.keep_best_of,
+        retry_mismatch=order.retry_mismatch,
     )
     return BatchPlan(open_table(order.table, order.sheet), options)
 
@@ -182,6 +194,7 @@ def _draw(order: BatchOrder, plan: BatchPlan, model: str, device: str) -> Outcom
         "device": device,
         "quality": order.has_scores,
         "keep_best_of": order.keep_best_of,
+        "retry_mismatch": order.retry_mismatch,
     }
     params = {
         "options": options,

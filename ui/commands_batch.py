@@ -55,6 +55,9 @@ def _batch(
     keep_best_of: Annotated[
         str, typer.Option("--keep-best-of", help="help.keep_best_of", metavar="N")
     ] = "1",
+    retry_mismatch: Annotated[
+        str, typer.Option("--retry-mismatch", help="help.retry_mismatch", metavar="N")
+    ] = "0",
     workers: Annotated[str, typer.Option("--workers", help="help.workers", metavar="N")] = "1",
     metrics: Annotated[
         Path | None, typer.Option("--metrics", help="help.metrics", metavar="FILE")
@@ -85,6 +88,7 @@ def _batch(
         skips_bad=skip_bad,
         has_scores=not no_scores,
         keep_best_of=usage.whole_number("keep_best_of", keep_best_of),
+        retry_mismatch=usage.whole_number("retry_mismatch", retry_mismatch),
         workers=usage.whole_number("workers", workers),
         metrics=metrics,
         as_json=json,

@@ -55,11 +55,10 @@ def _lines(path: Path, sheet: str) -> Iterator[tuple[int, list[Any]]]:
     with _book(path) as book:
         try:
             found = book.get_sheet_by_name(sheet)
-            first = (found.start or (0, 0))[0] + 1
             rows = found.iter_rows()
         except BaseException as error:
             _refuse(path, error)
-        for number, cells in enumerate(rows, first):
+        for number, cells in enumerate(rows, 1):
             if any(cell != "" for cell in cells):
                 yield number, [_cell(cell) for cell in cells]
 

@@ -17,6 +17,7 @@ INTERFACE = {
     "help.skip_bad": "Leave wrong rows out, into a file to correct",
     "help.no_scores": "Do not compute text-picture scores",
     "help.keep_best_of": "Draw N candidates each and keep the best",
+    "help.retry_mismatch": "Draw again what is not as asked, up to 3 times",
     "help.metrics": "Write figures as a Prometheus text file",
     "help.replay": "Make pictures again from their records, and compare.",
     "help.replay_files": "Pictures to make again",

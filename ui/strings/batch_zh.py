@@ -12,6 +12,7 @@ NAMES = {
     "--id": "编号列 --id ",
     "adapter": "风格适配器",
     "keep_best_of": "候选数 --keep-best-of ",
+    "retry_mismatch": "不符重画次数 --retry-mismatch ",
     "sheet": "工作表 --sheet ",
 }
 
@@ -66,6 +67,7 @@ INTERFACE = {
     "help.skip_bad": "跳过有错的行，另存成可改正的表",
     "help.no_scores": "不计算图文匹配分数",
     "help.keep_best_of": "每张生成 N 个候选，留下最符合的",
+    "help.retry_mismatch": "与要求不符时重画，最多 3 次",
     "help.metrics": "把进度写成 Prometheus 文本文件",
     "help.replay": "按记录重新生成图片，并和原图比较。",
     "help.replay_files": "要重新生成的图片",
