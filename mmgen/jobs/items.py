@@ -164,11 +164,11 @@ def item_id(job: str, row_key: str, request: ImageRequest) -> str:
     return _id(canonical_json([job, row_key, request.to_dict()]))
 
 
-def group_of(request: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+def group_of(request: ImageRequest, options: Mapping[str, Any]) -> str:
     """What two items must share to be drawn by one call of the model."""
-    keys = ("model", "adapters", "height", "width", "num_inference_steps", "guidance_scale")
-    shape = [request.get(key) for key in keys]
-    return _id(canonical_json([*shape, options.get("group")]))
+    size = (request.height, request.width)
+    steps = (request.num_inference_steps, request.guidance_scale)
+    return _id(canonical_json([request.model, request.adapters, size, steps, options.get("group")]))
 
 
 def _id(text: str) -> str:

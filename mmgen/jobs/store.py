@@ -322,12 +322,11 @@ ON CONFLICT (item_id) DO UPDATE SET
 
 
 def _row_of(job: str, plan: int, item: NewItem) -> tuple[Any, ...]:
-    request = item.request.to_dict()
     return (
-        item.item_id, job, item.row_key, item.position, plan, canonical_json(request),
+        item.item_id, job, item.row_key, item.position, plan, item.request.canonical_json(),
         item.name, item.subfolder, canonical_json(dict(item.pictures)),
         canonical_json(dict(item.row)), canonical_json(dict(item.options)),
-        group_of(request, item.options),
+        group_of(item.request, item.options),
     )  # fmt: skip
 
 
