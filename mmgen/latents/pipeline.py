@@ -21,6 +21,8 @@ from torch import Tensor
 
 from mmgen.errors import Conflict, OutOfRange, WrongType
 from mmgen.framing import fit
+from mmgen.latents.packed_linear import weights_packed
+from mmgen.latents.transformer import DenoisingCache
 from mmgen.values import one_each
 
 LATENT_SCALE = 8
@@ -180,6 +182,7 @@ class GarmentPipeline(DiffusionPipeline):
         return pixels
 
     @torch.inference_mode()
+    @weights_packed()
     def __call__(
         self,
         prompt: str | Sequence[str],
@@ -258,11 +261,12 @@ class GarmentPipeline(DiffusionPipeline):
             latents = known.at(self.scheduler.sigmas[begin])
 
         # 4. Denoise.
+        cache = DenoisingCache()
         with self.progress_bar(total=num_inference_steps - begin) as progress:
             for index, timestep in enumerate(self.scheduler.timesteps[begin:], begin):
                 if self.interrupt:
                     break
-                velocity = self._velocity(latents, timestep, condition, guidance_scale)
+                velocity = self._velocity(latents, timestep, condition, guidance_scale, cache)
                 latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
                 if known is not None:
                     latents = known.restored(latents, self.scheduler.sigmas[index + 1])
@@ -303,14 +307,19 @@ class GarmentPipeline(DiffusionPipeline):
         }
 
     def _velocity(
-        self, latents: Tensor, timestep: Tensor, condition: dict[str, Tensor], guidance_scale: float
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        condition: dict[str, Tensor],
+        guidance_scale: float,
+        cache: DenoisingCache,
     ) -> Tensor:
         """The guided prediction, both halves in one call (arXiv 2207.12598)."""
         rows = len(condition["valid_box"])
         is_guided = rows == 2 * len(latents)
         doubled = torch.cat([latents, latents]) if is_guided else latents
         velocity: Tensor = self.transformer(
-            doubled, timestep.expand(rows), **condition, return_dict=False
+            doubled, timestep.expand(rows), **condition, cache=cache, return_dict=False
         )[0].float()
         if not is_guided:
             return velocity

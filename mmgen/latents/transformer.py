@@ -11,6 +11,7 @@ diffusers' xformers path would silently turn a boolean one into biases.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, ClassVar
 
@@ -25,6 +26,11 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmgen.latents.packed_linear import Linear, linear_gelu
+
+Memory = tuple[Tensor, Tensor]
+"""Keys and values of a context, both (B, M, heads, d)."""
+
 
 class AttentionProcessor:
     """Runs one attention through diffusers' dispatcher, with the backend set on the model."""
@@ -32,16 +38,16 @@ class AttentionProcessor:
     _attention_backend: Any = None
     _parallel_config: Any = None
 
-    def __call__(self, attention: Attention, hidden: Tensor, context: Tensor | None) -> Tensor:
+    def __call__(self, attention: Attention, hidden: Tensor, memory: Memory | None) -> Tensor:
         batch, length, width = hidden.shape
         heads = attention.num_heads
-        if context is None:
+        if memory is None:
             query, key, value = attention.to_qkv(hidden).view(batch, length, 3, heads, -1).unbind(2)
+            key = _normed(key, attention.norm_k)
         else:
             query = attention.to_q(hidden).view(batch, length, heads, -1)
-            kv = attention.to_kv(context).view(batch, context.shape[1], 2, heads, -1)
-            key, value = kv.unbind(2)
-        mixed = self.attend(_normed(query, attention.norm_q), _normed(key, attention.norm_k), value)
+            key, value = memory
+        mixed = self.attend(_normed(query, attention.norm_q), key, value)
         out: Tensor = attention.to_out(mixed.reshape(batch, length, width))
         return out
 
@@ -63,7 +69,7 @@ def _normed(tensor: Tensor, norm: nn.RMSNorm) -> Tensor:
 
 
 class Attention(nn.Module, AttentionModuleMixin):
-    """Self-attention (B, N, D), or cross-attention to a context (B, M, context_dim)."""
+    """Self-attention (B, N, D), or cross-attention to what `remember` made of a context."""
 
     _default_processor_cls = AttentionProcessor
     _available_processors: ClassVar = [AttentionProcessor]
@@ -78,17 +84,23 @@ class Attention(nn.Module, AttentionModuleMixin):
         super().__init__()
         self.num_heads = num_heads
         if context_dim is None:
-            self.to_qkv = nn.Linear(width, 3 * width)
+            self.to_qkv = Linear(width, 3 * width)
         else:
-            self.to_q = nn.Linear(width, width)
-            self.to_kv = nn.Linear(context_dim, 2 * width)
+            self.to_q = Linear(width, width)
+            self.to_kv = Linear(context_dim, 2 * width)
         self.norm_q = nn.RMSNorm(width // num_heads, eps=1e-6)
         self.norm_k = nn.RMSNorm(width // num_heads, eps=1e-6)
-        self.to_out = nn.Linear(width, width)
+        self.to_out = Linear(width, width)
         self.processor: Any = AttentionProcessor()
 
-    def forward(self, hidden: Tensor, context: Tensor | None = None) -> Tensor:
-        mixed: Tensor = self.processor(self, hidden, context)
+    def remember(self, context: Tensor) -> Memory:
+        """Keys and values of a context (B, M, context_dim)."""
+        kv = self.to_kv(context).view(*context.shape[:2], 2, self.num_heads, -1)
+        key, value = kv.unbind(2)
+        return _normed(key, self.norm_k), value
+
+    def forward(self, hidden: Tensor, memory: Memory | None = None) -> Tensor:
+        mixed: Tensor = self.processor(self, hidden, memory)
         return mixed
 
 
@@ -101,25 +113,35 @@ class GarmentTransformerBlock(nn.Module):
         self.attn1 = Attention(width, num_heads)
         self.attn2 = Attention(width, num_heads, context_dim)
         self.norm2 = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        self.up = Linear(width, 4 * width)
+        self.down = Linear(4 * width, width)
         self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
         # Conditioning enters gently: at first the block ignores its context.
         nn.init.zeros_(self.attn2.to_out.weight)
         nn.init.zeros_(self.attn2.to_out.bias)
 
-    def forward(self, hidden: Tensor, context: Tensor, modulation: Tensor) -> Tensor:
-        """hidden (B, N, D), context (B, M, context_dim), modulation (B, 6, D)."""
+    def forward(self, hidden: Tensor, memory: Memory, modulation: Tensor) -> Tensor:
+        """hidden (B, N, D), memory (`attn2.remember`), modulation (B, 6, D)."""
         shift1, scale1, gate1, shift2, scale2, gate2 = (
             (self.scale_shift_table + modulation).unsqueeze(2).unbind(1)
         )
         mixed = self.attn1(torch.addcmul(shift1, self.norm1(hidden), 1 + scale1))
         hidden = torch.addcmul(hidden, gate1, mixed)
-        hidden = hidden + self.attn2(hidden, context)
-        inner = F.gelu(
-            self.up(torch.addcmul(shift2, self.norm2(hidden), 1 + scale2)), approximate="tanh"
-        )
+        hidden = hidden + self.attn2(hidden, memory)
+        inner = linear_gelu(self.up, torch.addcmul(shift2, self.norm2(hidden), 1 + scale2))
         return torch.addcmul(hidden, gate2, self.down(inner))
+
+
+@dataclasses.dataclass(slots=True)
+class DenoisingCache:
+    """What does not change from step to step, kept at the first for all others.
+
+    Of one batch, one size and one set of conditions: a new one for every picture.
+    """
+
+    memories: list[Memory] | None = None
+    """One a block."""
+    positions: Tensor | None = None
 
 
 def position_table(height: int, width: int, dim: int, base_height: int, base_width: int) -> Tensor:
@@ -209,6 +231,12 @@ class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         reference = torch.lerp(self.null_reference.expand_as(reference), reference, weights)
         return torch.cat([text, reference.flatten(1, 2)], dim=1)
 
+    def positions(self, rows: int, columns: int) -> Tensor:
+        """float32 (rows * columns, width): the table of a grid of patches."""
+        config = self.config
+        base = config.sample_height // config.patch_size, config.sample_width // config.patch_size
+        return position_table(rows, columns, config.width, *base)
+
     def forward(
         self,
         hidden_states: Tensor,
@@ -219,6 +247,7 @@ class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         reference_hidden_states: Tensor,
         reference_weights: Tensor,
         valid_box: Tensor | None = None,
+        cache: DenoisingCache | None = None,
         return_dict: bool = True,
     ) -> Transformer2DModelOutput | tuple[Tensor]:
         """Velocity noise - data (arXiv 2210.02747), the shape of `hidden_states`.
@@ -232,28 +261,27 @@ class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         reference_weights        (B, R); 0 is "no reference here"
         valid_box                (B, 4) top, left, bottom, right in [0, 1] of what
                                  is picture and not padding; None: not known
+        cache                    filled at the first step; later ones read neither text
+                                 nor references again
         """
         config = self.config
         patch = config.patch_size
         rows, columns = hidden_states.shape[2] // patch, hidden_states.shape[3] // patch
         dtype = self.patch_embed.weight.dtype
 
-        hidden = F.pixel_unshuffle(hidden_states.to(dtype), patch).flatten(2).transpose(1, 2)
-        positions = position_table(
-            rows,
-            columns,
-            config.width,
-            config.sample_height // config.patch_size,
-            config.sample_width // config.patch_size,
-        )
-        hidden = self.patch_embed(hidden) + positions.to(hidden.device, dtype)
+        cache = DenoisingCache() if cache is None else cache
+        if cache.memories is None or cache.positions is None:
+            context = self.context(
+                encoder_hidden_states.to(dtype),
+                encoder_attention_mask,
+                reference_hidden_states.to(dtype),
+                reference_weights,
+            )
+            cache.memories = [block.attn2.remember(context) for block in self.blocks]
+            cache.positions = self.positions(rows, columns).to(hidden_states.device, dtype)
 
-        context = self.context(
-            encoder_hidden_states.to(dtype),
-            encoder_attention_mask,
-            reference_hidden_states.to(dtype),
-            reference_weights,
-        )
+        hidden = F.pixel_unshuffle(hidden_states.to(dtype), patch).flatten(2).transpose(1, 2)
+        hidden = self.patch_embed(hidden) + cache.positions
         time = self.time_embed(self.time_proj(timestep).to(dtype))
         vector = F.silu(
             time
@@ -262,8 +290,8 @@ class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
         )
         modulation = self.modulation(vector).unflatten(1, (6, -1))
 
-        for block in self.blocks:
-            hidden = block(hidden, context, modulation)
+        for block, memory in zip(self.blocks, cache.memories, strict=True):
+            hidden = block(hidden, memory, modulation)
 
         shift, scale = self.final_modulation(vector)[:, None].chunk(2, dim=-1)
         hidden = self.proj_out(torch.addcmul(shift, self.norm_out(hidden), 1 + scale))

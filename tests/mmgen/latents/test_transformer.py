@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmgen.latents.transformer import GarmentTransformer2DModel, position_table
+from mmgen.latents.transformer import DenoisingCache, GarmentTransformer2DModel, position_table
 
 
 def tiny(**changes) -> GarmentTransformer2DModel:
@@ -99,6 +99,19 @@ def test_a_row_does_not_see_its_neighbours():
     alone = {name: value[1:] for name, value in inputs().items()}
     with torch.inference_mode():
         assert torch.allclose(run(model)[1:], model(**alone).sample, atol=1e-5)
+
+
+def test_a_filled_cache_stands_for_text_and_references():
+    model, cache = tiny(), DenoisingCache()
+    run(model, cache=cache)
+    later = {"timestep": torch.full((len(inputs()["timestep"]),), 300.0)}
+    wanted = run(model, **later)
+    blank = {
+        name: torch.zeros_like(inputs()[name])
+        for name in ("encoder_hidden_states", "reference_hidden_states", "reference_weights")
+    }
+    assert torch.equal(run(model, **later, **blank, cache=cache), wanted)
+    assert not torch.allclose(run(model, **later, **blank), wanted, atol=1e-4)
 
 
 def test_positions_are_the_same_places_at_another_resolution():
