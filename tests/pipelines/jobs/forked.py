@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from job_makers import NumpyGenerator
@@ -36,17 +37,34 @@ def in_child(function, *arguments):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def draw_all(database, job, *, crash_at=None, step_s=0.0, recover=True):
+def draw_and_die(database, job, chance):
+    """The same in a child that is killed after some events and some milliseconds."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        draw_all(database, job, tell=lambda event: os.write(writer, b"."))
+        os._exit(0)
+    os.close(writer)
+    # Two events a picture: it is begun, it is done.
+    for _ in range(1 + chance.randrange(12)):
+        os.read(reader, 1)
+    time.sleep(chance.random() * 0.03)
+    os.kill(pid, signal.SIGKILL)
+    os.close(reader)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def draw_all(database, job, *, crash_at=None, tell=lambda event: None):
     """Recover, then draw what is left, in this process; optionally die on the way."""
     calls = count_calls(crash_at) if crash_at is not None else None
     store = JobStore(database)
     items = ItemQueue(store)
-    if recover:
-        there = store.job(job)
-        items.recover(job, process.is_alive, lambda item: find_picture(there, item))
-    maker = ItemMaker(NumpyGenerator(step_s=step_s), store.job(job))
+    there = store.job(job)
+    items.recover(job, process.is_alive, lambda item: find_picture(there, item))
+    maker = ItemMaker(NumpyGenerator(), there)
     name = process.identity(os.getpid())
-    Worker(items, maker, job=job, name=name, lease_s=900, tell=lambda event: None).run()
+    Worker(items, maker, job=job, name=name, lease_s=900, tell=tell).run()
     store.close()
     return calls
 

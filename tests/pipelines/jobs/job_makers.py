@@ -21,8 +21,8 @@ class OutOfMemoryError(RuntimeError):
 class NumpyGenerator:
     """Colours that depend on the request alone; implements `mmgen.values.Generator`.
 
-    A prompt that holds 抛错, 崩溃, 内存 or 卡住 raises, crashes the process, eats memory
-    or hangs.
+    A prompt that holds 抛错, 崩溃, 猝死, 内存 or 卡住 raises, crashes or kills the process, eats
+    memory or hangs.
     """
 
     id = "numpy"
@@ -63,6 +63,8 @@ def harm(prompt):
         raise ValueError("cannot draw this")
     if "崩溃" in prompt:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if "猝死" in prompt:
+        os.kill(os.getpid(), signal.SIGKILL)
     if "内存" in prompt:
         hoard = np.ones(400 * 2**20, dtype=np.uint8)
         time.sleep(600 * hoard[0])

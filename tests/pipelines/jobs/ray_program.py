@@ -35,7 +35,7 @@ def look(folder):
         rates[workers] = rate(store, job, workers)
         told[f"faults of {workers}"] = faults(store, job, COUNT)
     told["times"] = rates[2] / rates[1]
-    killed = plan(store, folder / "killed", [*prompts(COUNT), "崩溃"])
+    killed = plan(store, folder / "killed", [*prompts(COUNT), "猝死"])
     code = run_job(
         store, killed, maker=MAKER, workers=2, cluster=Cluster(), limits=Limits(step_s=60)
     ).exit_code
@@ -43,9 +43,9 @@ def look(folder):
     told["attempts"] = [item.attempt for item in store.items(killed, "failed")]
     told["same bytes"] = len({frozenset(hashes(store, one).items()) for one in (job, killed)}) == 1
     far = plan(store, folder / "far", prompts(4))
-    url = (folder / "object store").as_uri()
+    url = (folder / "bucket").as_uri()
     run_job(store, far, maker=MAKER, cluster=Cluster(output=url))
-    there = {path.name for path in (folder / "object store").rglob("*.png")}
+    there = {path.name for path in (folder / "bucket").rglob("*.png")}
     told["uploaded"] = [sorted(there), store.progress(far).counts["done"]]
     return told
 

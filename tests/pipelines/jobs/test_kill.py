@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import STEPS, draw_all, in_child
+from forked import STEPS, draw_all, draw_and_die, in_child
 from planning import MAKER, faults, hashes, plan, prompts
 
 from mmgen.home import database_path
+from mmgen.jobs.queue import ItemQueue
 from mmgen.jobs.store import JobStore
 from pipelines.check_job import check_job
 from pipelines.run_job import run_job
@@ -73,18 +74,31 @@ def test_killed_at_every_step_of_the_write_order(unbroken, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_worker_killed_at_50_random_points_of_200_rows(makers, tmp_path):
+    calm = planned(tmp_path / "calm", 200)
+    assert in_child(draw_all, database_path(), calm) == 0
+    job = planned(tmp_path / "killed", 200)
+    chance = random.Random(1)
+    ends = [draw_and_die(database_path(), job, chance) for _ in range(50)]
+    assert ends.count(-signal.SIGKILL) >= 45, "the last ones may have found nothing left to do"
+    assert in_child(draw_all, database_path(), job) == 0
+    assert judged(job, 200) == ([], judged(calm, 200)[1])
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("workers", "kills"), [(1, 50), (4, 12)])
-def test_killed_at_random_points_and_resumed(workers, kills, store, tmp_path):
-    calm = plan(store, tmp_path / "calm", prompts(200))
+@pytest.mark.parametrize(("workers", "kills"), [(1, 6), (4, 12)])
+def test_supervisor_and_workers_killed_at_random_points(workers, kills, store, tmp_path):
+    calm = plan(store, tmp_path / "calm", prompts(100))
     assert run_job(store, calm, maker=MAKER, workers=2).exit_code == 0
-    job = plan(store, tmp_path / "killed", prompts(200))
+    job = plan(store, tmp_path / "killed", prompts(100))
     chance = random.Random(5)
     left = kills
-    while left:
+    while left and ItemQueue(store).is_open(job):
         left = run_and_kill(job, workers, chance, left)
     run_job(store, job, maker=MAKER, workers=workers)
-    assert faults(store, job, 200) == []
+    assert left < kills
+    assert faults(store, job, 100) == []
     assert list(check_job(store, store.job(job))) == []
     assert hashes(store, job) == hashes(store, calm)
 
