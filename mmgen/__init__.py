@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from mmgen.values import ImageRequest as ImageRequest
     from mmgen.values import Step as Step
     from pipelines.tag import Tagger as Tagger
+    from pipelines.catalogue import Catalogue as Catalogue
     from pipelines.text_to_image import TextToImagePipeline as TextToImagePipeline
 
 _HOMES = {
+    "Catalogue": "pipelines.catalogue",
     "GarmentPipeline": "mmgen.latents.pipeline",
     "ImageRecord": "mmgen.values",
     "ImageRequest": "mmgen.values",

@@ -46,7 +46,6 @@ from pipelines.search import Filters, SearchHit, search
 
 DEFAULT = "default"
 """The catalogue that is meant where none is named."""
-OBJECT_STORES = ("s3://", "gs://", "az://")
 _MOST_NAME = 100
 _MOST_POSTINGS = 256
 _PROBE = "衣服"
@@ -98,7 +97,7 @@ class Catalogue:
     ) -> None:
         self.store = store
         self._retriever = retriever
-        self.index: VectorIndex = index or _index_of(store)
+        self.index: VectorIndex = index or FlatIndex(store.folder / "index")
         self._postings: dict[tuple[str, str], np.ndarray] = {}
         self._postings_change = -1
 
@@ -146,7 +145,6 @@ class Catalogue:
             model=model,
             model_sha256=loaded.sha256,
             dimension=loaded.encode_text([_PROBE]).shape[1],
-            index=name if name.startswith(OBJECT_STORES) else "",
         )
         private_folder(folder)
         return cls(CatalogueStore.create(folder, facts), loaded)
@@ -356,15 +354,6 @@ def _load(retriever: Retriever | str | Path | None) -> tuple[Retriever, str]:
         name = None if retriever is None else str(retriever)
         return load_retriever(name), name_of_retriever(name)
     return retriever, type(retriever).__name__
-
-
-def _index_of(store: CatalogueStore) -> VectorIndex:
-    address = store.facts().index
-    if not address:
-        return FlatIndex(store.folder / "index")
-    from mmgen.catalogue.lance import LanceIndex
-
-    return LanceIndex(address)
 
 
 def delete_catalogue(name: str = DEFAULT, owner: str = LOCAL_OWNER) -> int:

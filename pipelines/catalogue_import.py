@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -205,6 +206,8 @@ class _Import:
             stamp = (status.st_size, status.st_mtime_ns)
             if before and self._is_as_before(row, before, stamp):
                 return None
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+                raise PictureUnreadable(path=row.path, reason="not a file")
             with open(row.path, "rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -226,20 +229,35 @@ class _Import:
             return False
         seen = self.store.items([twins[0].id])[0].seen
         if before and before.sha256 == hashed.sha256:
-            self.store.follow(before.id, self._item(hashed, b"", seen))
+            self.store.follow(before.id, self._same_picture(hashed, before))
             same_words = before.facts == self._facts(hashed.row)
             self.report.unchanged += same_words
             self.report.updated += not same_words
             return True
         moved = next((twin for twin in twins if self._has_moved(twin, hashed)), None)
         if moved and not before:
-            self.store.follow(moved.id, self._item(hashed, b"", seen))
+            self.store.follow(moved.id, self._same_picture(hashed, moved))
             self.report.moved += 1
             return True
         vector = self.store.vector(twins[0].id)
         self._put([self._item(hashed, vector, seen)])
         self._count(hashed)
         return True
+
+    def _same_picture(self, hashed: _Hashed, file: KnownFile) -> NewItem:
+        """The row of `file` at its new place; words that the source no longer has are kept."""
+        known = self.store.items([file.id])[0]
+        made = self._item(hashed, b"", known.seen)
+        if hashed.row.caption or hashed.row.attributes:
+            return made
+        said = {
+            name: values
+            for name, values in known.attributes.items()
+            if known.seen.get(name) != values
+        }
+        return dataclasses.replace(
+            made, caption=known.caption, attributes=said, licence=made.licence or known.licence
+        )
 
     def _has_moved(self, twin: KnownFile, hashed: _Hashed) -> bool:
         """Whether a row's own place is empty now, so that this file must be the one."""

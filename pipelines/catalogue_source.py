@@ -38,6 +38,7 @@ _LICENCE_COLUMNS = ("licence", "license", "许可", "许可证", "版权", "授�
 _ATTRIBUTE_ALIASES = {
     "category": ("类别", "品类", "分类", "类目"),
     "colors": ("颜色", "色彩", "color", "colour", "colours"),
+    "colour_family": ("色系",),
     "patterns": ("图案", "花纹", "花型", "pattern"),
     "sleeve": ("袖长", "袖子", "袖型"),
     "neckline": ("领型", "领口", "领子"),

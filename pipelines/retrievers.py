@@ -8,6 +8,7 @@ sees it, and once more after loading.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from pathlib import Path
 
@@ -104,10 +105,12 @@ def _load_chinese_clip(path: Path) -> ChineseClipRetriever:
 
     folder = check_transformers_folder(path, architecture="ChineseCLIPModel")
     dtype = choose_dtype(torch.device("cpu"))
-    retriever = ChineseClipRetriever(
-        model=ChineseCLIPModel.from_pretrained(
+    with contextlib.redirect_stderr(io.StringIO()):  # the loader draws a bar of its own
+        model = ChineseCLIPModel.from_pretrained(
             path, dtype=dtype, use_safetensors=True, local_files_only=True
-        ),
+        )
+    retriever = ChineseClipRetriever(
+        model=model,
         tokenizer=BertTokenizer.from_pretrained(path, local_files_only=True),
         image_processor=ChineseCLIPImageProcessorPil.from_pretrained(path, local_files_only=True),
         sha256=folder.sha256,

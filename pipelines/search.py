@@ -99,7 +99,7 @@ def encode_query(retriever: Retriever, text: str | None, picture: Image | None) 
     vectors = []
     if text is not None:
         check_prompt(text)
-        if not normalize(text):
+        if not any(letter.isalnum() for letter in normalize(text)):
             raise QueryEmpty(got=text[:40], example=EXAMPLE_PROMPT)
         vectors.append(retriever.encode_text([text])[0])
     if picture is not None:

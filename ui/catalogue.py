@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgen.errors import Cancelled, Missing, UnknownChoice
+from mmgen.errors import AssetMissing, Cancelled, Missing, ModelUnsupported, UnknownChoice
 from ui.interrupt import StopOnRequest
 from ui.show_errors import INTERRUPTED
 from ui.words import duration, say, sentence
 
 if TYPE_CHECKING:
     from pipelines.catalogue import Catalogue, CheckReport
-    from pipelines.catalogue_import import AddReport
+    from pipelines.catalogue_import import AddReport, Tagger
 
 SOME_FAILED = 3
 _MOST_LISTED = 20
@@ -39,6 +39,7 @@ def add(
         read_source(source)  # what cannot be used at all is said before anything slow
     _tell_loading()
     catalogue = Catalogue.create(name or DEFAULT, retriever=towers)
+    tagger = _tagger(catalogue)
     code = 0
     with StopOnRequest() as stop:
         for source in sources:
@@ -46,7 +47,7 @@ def add(
             report = catalogue.add(
                 source,
                 licence=licence,
-                tagger=_tagger(catalogue),
+                tagger=tagger,
                 on_progress=Counting(stop),
             )
             _tell_added(catalogue, source, report, time.monotonic() - began, as_json=as_json)
@@ -169,9 +170,15 @@ class Counting:
         return not self._stop.asked
 
 
-def _tagger(catalogue: Catalogue) -> Any:
-    """What sees attributes in a picture, where this version has it."""
-    return None
+def _tagger(catalogue: Catalogue) -> Tagger | None:
+    """What sees attributes in a picture; None for towers that no tag heads were trained on."""
+    from pipelines.tag import HeadsOfOtherTowers
+    from pipelines.tag import Tagger as Heads
+
+    try:
+        return Heads.from_pretrained(retriever=catalogue.retriever)
+    except (AssetMissing, ModelUnsupported, HeadsOfOtherTowers):
+        return None
 
 
 def _tell_loading() -> None:

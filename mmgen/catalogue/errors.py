@@ -57,11 +57,6 @@ class NoPictureColumn(DataError):
     template = "{path} has the columns {got}; one of {allowed} must name the picture"
 
 
-class SourceLineBad(DataError):
-    code = "source.bad_line"
-    template = "{path}, line {line}: {reason}; correct the line"
-
-
 class FilterBad(RequestError):
     code = "filter.bad"
     template = "the filter {got} is not NAME=VALUE, such as 袖长=长袖"

@@ -86,8 +86,6 @@ class CatalogueFacts:
     """What the retrieval model was called when the catalogue was made."""
     model_sha256: str
     dimension: int
-    index: str = ""
-    """Where the index lies: empty for beside the truth, else an address such as s3://..."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
