@@ -11,7 +11,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -171,8 +171,7 @@ def _pairs(
     return ranks, shapes
 
 
-def _matching(pattern: re.Pattern[str], tensors: Iterable[str]) -> dict[str, Tensor]:
-    assert isinstance(tensors, Mapping)
+def _matching(pattern: re.Pattern[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         match[1]: tensor for name, tensor in tensors.items() if (match := pattern.fullmatch(name))
     }

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from mmgen.devices import attention_backend, choose_device, choose_dtype
-from mmgen.errors import DeviceError, ModelError, UnknownChoice
+from mmgen.errors import AttentionFellBack, DeviceError, ModelError, UnknownChoice
 from mmgen.files.read_picture import read_picture
-from mmgen.hub import families
+from mmgen.hub import cogview4_attention, families
 from mmgen.hub.families import Family, HubModel
 from mmgen.hub.folders import MANIFEST, Manifest, identify, read_manifest
 from mmgen.hub.generator import HubGenerator
@@ -24,6 +24,8 @@ from mmgen.hub.licences import check_licence
 from mmgen.hub.memory import RUNGS, Ladder, Rung
 from mmgen.hub.plan import choose, networks_of_folder, placements, working_bytes
 from mmgen.model_folder import ModelFolder, check_model_folder
+
+_DEFAULTS = ("auto", "native")
 
 
 class DtypeUnfit(DeviceError):
@@ -75,7 +77,7 @@ def load_hub_generator(
     placement, _, numbers = placement.partition("+")
     dtype = fit_dtype(family, name, place, torch_dtype)
     pipe = _load(folder, family, dtype, quantise=check_quantised(family, name, numbers))
-    backend = _set_attention(pipe, family, place, attention)
+    backend = _choose_attention(pipe, family, place, attention)
     ladder = Ladder(place, family.denoiser, rungs_from(placement, folder, row, place, dtype))
     ladder.place(pipe)
     return HubGenerator(
@@ -193,17 +195,36 @@ def _int8(folder: ModelFolder) -> Any:
     )
 
 
-def _set_attention(pipe: Any, family: Family, device: torch.device, wanted: str) -> str:
-    """Choose the attention operator of the denoiser; returns its name."""
-    denoiser = getattr(pipe, family.denoiser)
-    if family.attention == "native" or (family.boolean_mask and wanted == "auto"):
-        return "native"
+def _choose_attention(pipe: Any, family: Family, device: torch.device, wanted: str) -> str:
+    """Choose the attention operator of the denoiser; returns its name.
+
+    A family whose masks xformers would misread, or that calls PyTorch's operator
+    itself, keeps `native`; where another was asked for by name, that is said.
+    """
+    if family.attention == "native" or family.boolean_mask:
+        if wanted == "xformers" or (family.attention == "native" and wanted not in _DEFAULTS):
+            reason = f"{family.pipeline} cannot use it"
+            said = AttentionFellBack(wanted=wanted, reason=reason, used="native")
+            warnings.warn(said, stacklevel=4)
+            wanted = "native"
+        wanted = "native" if wanted in _DEFAULTS else wanted
+        if family.attention == "native":
+            return wanted
     backend = attention_backend(device, wanted)
+    return set_attention(pipe, family, backend)
+
+
+def set_attention(pipe: Any, family: Family, backend: str) -> str:
+    """Run the denoiser's attention by `backend`; returns what runs, `native` where it cannot."""
+    denoiser = getattr(pipe, family.denoiser)
     if family.attention == "processor":
-        if backend == "xformers":
-            denoiser.enable_xformers_memory_efficient_attention()
-            return backend
-        return "native"
+        if backend != "xformers":
+            return "native"
+        denoiser.enable_xformers_memory_efficient_attention()
+        return backend
+    if family.pipeline == "CogView4Pipeline":
+        cogview4_attention.dispatch(denoiser)
+    # Said even of `native`: the dispatcher's default is whatever the last model chose.
     with quiet_loading():
         denoiser.set_attention_backend(backend)
     return backend

@@ -427,6 +427,9 @@ def build(name: str):
             for parameter in network.parameters() if network else ():
                 if parameter.ndim > 1:
                     torch.nn.init.normal_(parameter, std=0.15)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
     return pipeline
 
 

@@ -70,6 +70,8 @@ class Order:
     attention: str = "auto"
     placement: str = "auto"
     accept_licence: bool = False
+    adapters: tuple[tuple[Path, float], ...] = ()
+    """(file or folder, weight)."""
 
     @property
     def chooses(self) -> bool:

@@ -66,13 +66,15 @@ def uses_negative(family: Family, request: ImageRequest) -> bool:
     return not family.guidance or request.guidance_scale > 1
 
 
-def strength_of(weight: float) -> float:
-    """How far towards noise a start from a reference of this weight goes.
+def strength_of(request: ImageRequest) -> float:
+    """How far towards noise a start from the request's reference goes.
 
-    Weight 1 keeps 0.4 of the way, 0 almost nothing, 2 most of the picture.
+    Weight 1 keeps 0.4 of the way, 0 almost nothing, 2 most of the picture; at least
+    one step is always drawn.
     """
     low, high = _STRENGTH
-    return min(high, max(low, 1.0 - _KEPT_OF_REFERENCE * weight))
+    asked = 1.0 - _KEPT_OF_REFERENCE * request.references[0][1]
+    return max(min(high, max(low, asked)), 1.0 / request.num_inference_steps)
 
 
 @contextlib.contextmanager

@@ -180,7 +180,7 @@ class HubGenerator:
     def checks(self, request: ImageRequest) -> Mapping[str, Any] | None:
         """How a reference was used, where the model starts from it; else None."""
         if request.references and not self.family.edits:
-            return {"reference": {"strength": calls.strength_of(request.references[0][1])}}
+            return {"reference": {"strength": calls.strength_of(request)}}
         return None
 
     def generate(
@@ -219,7 +219,7 @@ class HubGenerator:
         if group[0].references and not self.family.edits:
             pipeline = self._starting_from_a_picture()
             options["image"] = [_framed(one[0], filled[0]) for one in given]
-            options["strength"] = calls.strength_of(group[0].references[0][1])
+            options["strength"] = calls.strength_of(group[0])
         named = tuple((one[:32], weight) for one, weight in group[0].adapters)
         adapters.use(self.pipeline, self.family, named)
         with calls.own_randomness(self.family, group[0].seed):

@@ -187,7 +187,7 @@ def _stream_some(network: torch.nn.Module, kept: float, options: dict[str, Any])
     from diffusers.hooks import apply_group_offloading
 
     path = main_list(network)
-    blocks = list(network.get_submodule(path)) if path else []
+    blocks: list[torch.nn.Module] = list(network.get_submodule(path).children()) if path else []
     streamed = blocks[round(len(blocks) * kept) :]
     network.to(options["onload_device"])
     for block in streamed:

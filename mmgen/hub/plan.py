@@ -43,11 +43,13 @@ class Network:
     """Everything outside the main list of blocks."""
     blocks: tuple[int, ...]
     """Each block of the main list, in order."""
+    others: tuple[int, ...] = ()
+    """Blocks of the lists beside it, as a U-Net has; they move only when all blocks do."""
 
     @property
     def total(self) -> int:
         """Bytes of the whole network."""
-        return self.outside + sum(self.blocks)
+        return self.outside + sum(self.blocks) + sum(self.others)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,12 +140,12 @@ def resident_bytes(
         ahead = 2 if streams and rung.kept == 0.0 else 1
         widest = max((sum(through[i : i + ahead]) for i in range(len(through))), default=0)
         if kept:
-            stays += one.outside + sum(one.blocks[:kept])
+            stays += one.outside + sum(one.others) + sum(one.blocks[:kept])
             window = max(window, widest)
         else:
-            window = max(window, one.outside + widest)
+            window = max(window, one.outside + max((widest, *one.others)))
         if one.name == denoiser:
-            moved = sum(through) + (0 if kept else one.outside)
+            moved = sum(through) if kept else one.total
     return stays + window, moved
 
 
@@ -192,7 +194,15 @@ def _network(name: str, tensors: Mapping[str, int]) -> Network:
             lists[match[1]][int(match[2])] += size
     main = max(lists, key=lambda path: sum(lists[path].values()), default=None)
     blocks = tuple(size for _, size in sorted(lists[main].items())) if main else ()
-    return Network(name=name, outside=sum(tensors.values()) - sum(blocks), blocks=blocks)
+    parent = main.rpartition(".")[0] if main else None
+    others = tuple(
+        size
+        for path, numbered in lists.items()
+        if path != main and path.rpartition(".")[0] == parent
+        for size in numbered.values()
+    )
+    outside = sum(tensors.values()) - sum(blocks) - sum(others)
+    return Network(name=name, outside=outside, blocks=blocks, others=others)
 
 
 def _quantised(network: Network) -> Network:
@@ -201,4 +211,5 @@ def _quantised(network: Network) -> Network:
         name=network.name,
         outside=network.outside,
         blocks=tuple(size // 2 for size in network.blocks),
+        others=tuple(size // 2 for size in network.others),
     )

@@ -14,7 +14,10 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 
 from mmgen.devices import attention_choices
 from mmgen.hub import families
+from mmgen.hub.generator import HubGenerator
+from mmgen.hub.memory import RESIDENT, Ladder
 from mmgen.values import ImageRequest
+from pipelines.hub_models import set_attention
 from tests.tiny_hub import build
 
 LENGTHS = (1, 7, 8, 33, 64)
@@ -69,6 +72,9 @@ def xformers(monkeypatch):
     stand_in = StandIn()
     monkeypatch.setattr(attention_dispatch, "xops", stand_in, raising=False)
     monkeypatch.setattr(attention_dispatch, "_CAN_USE_XFORMERS_ATTN", True)
+    # A model that chooses a backend makes it the default of all models.
+    registry = attention_dispatch._AttentionBackendRegistry
+    monkeypatch.setattr(registry, "_active_backend", registry._active_backend)
     return stand_in
 
 
@@ -101,9 +107,6 @@ def test_a_family_hands_xformers_nothing_that_it_misreads(name, xformers):
     row = families.MODELS[name]
     pipeline = build(name)
     pipeline.set_progress_bar_config(disable=True)
-    from mmgen.hub.generator import HubGenerator
-    from mmgen.hub.memory import RESIDENT, Ladder
-
     generator = HubGenerator(
         pipeline,
         row,
@@ -122,7 +125,7 @@ def test_a_family_hands_xformers_nothing_that_it_misreads(name, xformers):
         seed=3,
     )
     plain = generator.generate([request], {})[0]
-    pipeline.transformer.set_attention_backend("xformers")
+    assert set_attention(pipeline, row.family, "xformers") == "xformers"
     through = generator.generate([request], {})[0]
     assert xformers.masks
     assert np.abs(plain.astype(int) - through).max() <= 2

@@ -257,4 +257,4 @@ def test_a_reference_is_where_drawing_starts(load, name, tmp_path):
     ]
     assert not np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
-    assert generator.checks(near) == {"reference": {"strength": pytest.approx(0.2)}}
+    assert generator.checks(near) == {"reference": {"strength": pytest.approx(0.25)}}

@@ -106,6 +106,7 @@ PATTERNS = {
     r"this model has no layer (.+)": "这个模型没有 {} 这一层",
     r"(\S+) is (\(.+\)) here and (\(.+\)) in the adapter": "{} 在这里是 {}，在适配器里是 {}",
     r"(.+) edits pictures: give one to four of them": "{} 是改图的模型，请给出一到四张图",
+    r"(\w+) cannot use it": "{} 不能用它",
     r"none for (.+)": "{} 不用参考图",
 }
 
