@@ -59,6 +59,9 @@ def linear_gelu(layer: nn.Module, hidden: Tensor) -> Tensor:
 
 def _packed(layer: nn.Linear, hidden: Tensor) -> Tensor | None:
     """The packed weights of `layer`; None where plain ones must serve."""
+    # The compiler packs by itself, and training changes weights at every step.
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return None
     packs = _packs.get()
     if packs is None or not _can_pack(layer, hidden):
         return None
@@ -73,8 +76,6 @@ def _can_pack(layer: nn.Linear, hidden: Tensor) -> bool:
     return (
         hidden.dtype == layer.weight.dtype == torch.bfloat16
         and hidden.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
         and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )

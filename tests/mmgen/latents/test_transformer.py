@@ -114,6 +114,12 @@ def test_a_filled_cache_stands_for_text_and_references():
     assert not torch.allclose(run(model, **later, **blank), wanted, atol=1e-4)
 
 
+def test_it_compiles_into_one_graph():
+    model = tiny()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    assert torch.allclose(compiled(**inputs()).sample, run(model), atol=1e-5)
+
+
 def test_positions_are_the_same_places_at_another_resolution():
     coarse = position_table(4, 4, 32, 4, 4).view(4, 4, 32)
     fine = position_table(12, 12, 32, 4, 4).view(12, 12, 32)
