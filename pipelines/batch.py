@@ -145,7 +145,7 @@ class BatchPlan:
             for kind in SUFFIXES
         }
         height, width = options.size
-        self._base_values = {
+        self._base_values: dict[str, Any] = {
             "negative_prompt": options.negative_prompt,
             "height": height,
             "width": width,

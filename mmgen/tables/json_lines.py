@@ -9,7 +9,7 @@ from typing import TextIO
 from mmgen import limits
 from mmgen.errors import FileUnreadable
 from mmgen.strict_json import NotJson, parse_json
-from mmgen.tables.row import BadRow, Row, Table, cell_fault
+from mmgen.tables.row import BadRow, Row, Table, are_plain, cell_fault
 from mmgen.tables.text_encoding import find_encoding
 
 
@@ -57,7 +57,7 @@ def _row(line: int, text: str) -> Row | BadRow | None:
         return BadRow(line, "-", "not a JSON object", raw)
     if len(value) > limits.TABLE_COLUMNS:
         return BadRow(line, "-", f"more than {limits.TABLE_COLUMNS} columns", raw)
-    for name, cell in value.items():
+    for name, cell in () if are_plain((*value, *value.values())) else value.items():
         if fault := cell_fault(name) or cell_fault(cell):
             return BadRow(line, _shown(name), fault, raw)
     values = {name.strip(): cell for name, cell in value.items()}

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,15 @@ def cell_fault(value: Any) -> str | None:
     return "a cell is not text, a number or a list of texts"
 
 
+def are_plain(cells: Iterable[Any]) -> bool:
+    """Whether all cells are short texts without a fault: nearly all rows, told in one look."""
+    try:
+        text = "".join(cells)
+    except TypeError:
+        return False
+    return len(text) <= limits.TABLE_CELL_CHARACTERS and not _FORBIDDEN.search(text)
+
+
 def check_header(path: Path, cells: Sequence[Any]) -> tuple[str, ...]:
     """Names of the columns, each once; nameless columns at the end are dropped.
 
@@ -133,6 +142,8 @@ def row_of(line: int, columns: Sequence[str], cells: Sequence[Any]) -> Row | Bad
     if len(cells) < width or any(map(text_of, cells[width:])):
         reason = f"{len(cells)} cells, the header has {width}"
         return BadRow(line, "-", reason, list(cells))
+    if are_plain(cells) and "" not in columns:
+        return Row(line, dict(zip(columns, cells, strict=False)))
     for name, cell in zip(columns, cells, strict=False):
         if fault := cell_fault(cell):
             return BadRow(line, name or "-", fault, list(cells))
