@@ -30,7 +30,7 @@ from mmgen.catalogue.errors import (
 from mmgen.catalogue.index import FlatIndex, VectorIndex
 from mmgen.catalogue.rows import CatalogueItem
 from mmgen.catalogue.store import FILE, CatalogueFacts, CatalogueStore
-from mmgen.errors import MmgenError, PictureError, WrongType
+from mmgen.errors import Missing, MmgenError, PictureError, WrongType
 from mmgen.files.read_picture import read_picture, sha256_of
 from mmgen.home import LOCAL_OWNER, catalogues_path, private_folder
 from mmgen.values import Retriever
@@ -97,7 +97,7 @@ class Catalogue:
     ) -> None:
         self.store = store
         self._retriever = retriever
-        self.index: VectorIndex = index or FlatIndex(store.folder / "index")
+        self.index: VectorIndex = index or _index_of(store)
         self._postings: dict[tuple[str, str], np.ndarray] = {}
         self._postings_change = -1
 
@@ -128,11 +128,14 @@ class Catalogue:
         *,
         owner: str = LOCAL_OWNER,
         retriever: Retriever | str | Path | None = None,
+        index: str = "",
     ) -> Catalogue:
         """The catalogue of this name, made with `retriever` if there is none yet.
 
         `retriever`: a `Retriever`, or what `load_retriever` takes (`towers`,
-        `embedded`, a folder); default: the towers that ship with mmgen.
+        `embedded`, a folder); default: the towers that ship with mmgen. `index`: an
+        address such as s3://bucket/prefix, where LanceDB (extra `lance`) keeps the
+        index for others to search; default: FAISS in the catalogue's own folder.
         """
         folder = folder_of(name, owner)
         if (folder / FILE).is_file():
@@ -145,6 +148,7 @@ class Catalogue:
             model=model,
             model_sha256=loaded.sha256,
             dimension=loaded.encode_text([_PROBE]).shape[1],
+            index=index,
         )
         private_folder(folder)
         return cls(CatalogueStore.create(folder, facts), loaded)
@@ -354,6 +358,16 @@ def _load(retriever: Retriever | str | Path | None) -> tuple[Retriever, str]:
         name = None if retriever is None else str(retriever)
         return load_retriever(name), name_of_retriever(name)
     return retriever, type(retriever).__name__
+
+
+def _index_of(store: CatalogueStore) -> VectorIndex:
+    if not (address := store.facts().index):
+        return FlatIndex(store.folder / "index")
+    try:
+        from mmgen.catalogue.lance import LanceIndex
+    except ImportError as error:
+        raise Missing(name="lancedb", advice="install it: pip install 'mmgen[lance]'") from error
+    return LanceIndex(address)
 
 
 def delete_catalogue(name: str = DEFAULT, owner: str = LOCAL_OWNER) -> int:

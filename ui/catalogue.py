@@ -29,6 +29,7 @@ def add(
     *,
     licence: str | None,
     towers: str | None,
+    index: str = "",
     as_json: bool,
 ) -> int:
     """Bring folders and tables into a catalogue; 3 when some pictures could not be read."""
@@ -38,7 +39,7 @@ def add(
     for source in sources:
         read_source(source)  # what cannot be used at all is said before anything slow
     _tell_loading()
-    catalogue = Catalogue.create(name or DEFAULT, retriever=towers)
+    catalogue = Catalogue.create(name or DEFAULT, retriever=towers, index=index)
     tagger = _tagger(catalogue)
     code = 0
     with StopOnRequest() as stop:

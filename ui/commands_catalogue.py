@@ -30,11 +30,13 @@ def _add(
         str | None, typer.Option("--licence", help="help.licence", metavar="TEXT")
     ] = None,
     towers: Towers = None,
+    index: Annotated[str, typer.Option("--index", help="help.index", metavar="ADDRESS")] = "",
     json: Json = False,
 ) -> None:
     from ui.catalogue import add
 
-    raise typer.Exit(add(sources, catalogue, licence=licence, towers=towers, as_json=json))
+    code = add(sources, catalogue, licence=licence, towers=towers, index=index, as_json=json)
+    raise typer.Exit(code)
 
 
 @catalogue_app.command("list", cls=Command, help="help.catalogue_list")

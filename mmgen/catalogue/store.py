@@ -86,6 +86,8 @@ class CatalogueFacts:
     """What the retrieval model was called when the catalogue was made."""
     model_sha256: str
     dimension: int
+    index: str = ""
+    """Where the index lies: empty for beside the truth, else an address such as s3://..."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +158,7 @@ class CatalogueStore:
         with self._read() as cursor:
             meta = _meta(cursor)
         names = [field.name for field in dataclasses.fields(CatalogueFacts)]
-        return CatalogueFacts(**{name: meta[name] for name in names})
+        return CatalogueFacts(**{name: meta[name] for name in names if name in meta})
 
     def state(self) -> State:
         """The counts, all from one moment."""

@@ -63,7 +63,8 @@ def test_a_folder_is_found_again_by_words_picture_and_both(catalogue, photos):
     # Plain garments of one kind look alike to towers that were never trained.
     assert hit.score == pytest.approx(1, abs=0.02)
     assert hit.item.licence == "CC0-1.0"
-    assert len(catalogue.search("红色", picture=Image.open(picture), n=5)) == 5
+    with Image.open(picture) as opened:
+        assert len(catalogue.search("红色", picture=opened, n=5)) == 5
 
 
 def test_filters_in_chinese_english_and_synonyms(catalogue):

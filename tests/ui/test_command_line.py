@@ -40,7 +40,7 @@ SURFACE = {
         "--by --format --help --json --method --output --overwrite --visible-label -o PIC..."
     ),
     "catalogue": "--help",
-    "catalogue add": "--catalogue --help --json --licence --towers SOURCE...",
+    "catalogue add": "--catalogue --help --index --json --licence --towers SOURCE...",
     "catalogue check": "--help --json --rebuild --towers [NAME]",
     "catalogue list": "--help --json",
     "catalogue remove": "--all --catalogue --help --json --missing --yes [ID...]",

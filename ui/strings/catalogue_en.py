@@ -11,6 +11,7 @@ INTERFACE = {
     "help.catalogue_remove": "Take pictures out of a catalogue; their files stay.",
     "help.filter": "Only what fits; may be repeated",
     "help.hits": "How many to list at most",
+    "help.index": "Keep the index on object storage: s3://BUCKET/PREFIX",
     "help.items": "Ids to take out",
     "help.licence": "Licence of these pictures",
     "help.missing": "Take out those whose file is gone",
