@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmgen import limits, policy
 from mmgen.errors import Conflict, Missing, MmgenError, UnknownChoice
@@ -75,29 +75,36 @@ class BatchOptions:
     """More candidates where the best one shows something else than was asked for."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedRow:
-    """A row that can be made."""
+class PlannedRow(NamedTuple):
+    """A row that can be made; its requests are built when they are wanted."""
 
     line: int
     key: str
     folder: str
-    requests: tuple[ImageRequest, ...]
-    """One a picture, with seeds s, s+1, ..."""
+    asked: Mapping[str, Any]
+    """Fields of its requests, but for the seed; all have been checked."""
+    seeds: Sequence[int]
+    """One a picture."""
     pictures: Mapping[str, str]
     values: Mapping[str, Any]
     """The row as it stands in the table."""
     options: Mapping[str, Any]
 
+    @property
+    def requests(self) -> tuple[ImageRequest, ...]:
+        """One a picture, with seeds s, s+1, ..."""
+        return tuple(ImageRequest(**self.asked, seed=seed) for seed in self.seeds)
+
     def items(self, job: str, position: int) -> Iterator[NewItem]:
         """The row's pictures for the job store; `position` of the first."""
-        for number, request in enumerate(self.requests, 1):
+        requests = self.requests
+        for number, request in enumerate(requests, 1):
             yield NewItem(
                 item_id=item_id(job, self.key, request),
                 row_key=self.key,
                 position=position + number - 1,
                 request=request,
-                name=self.key if len(self.requests) == 1 else f"{self.key}-{number}",
+                name=self.key if len(requests) == 1 else f"{self.key}-{number}",
                 subfolder=self.folder,
                 pictures=self.pictures,
                 row=self.values,
@@ -171,7 +178,8 @@ class BatchPlan:
                     known.update(row.values)
                 try:
                     planned = self._plan(row, keys, references)
-                    policy.check(planned.requests[0], rules)
+                    if rules:
+                        policy.check(planned.requests[0], rules)
                 except _BadCell as bad:
                     yield BadRow(row.line, bad.column, bad.reason, row.values)
                 except MmgenError as error:
@@ -201,16 +209,15 @@ class BatchPlan:
         # Last, so that a row that is refused takes no key from the one that replaces it.
         key, folder = keys.add(identity)
         seeds = self._seeds(cells, identity if options.shares_seed else key, count)
-        asked = {**self._base_values, "prompt": prompt, **changes}
-        requests = tuple(ImageRequest(**asked, seed=seed) for seed in seeds)
         if not values.keys().isdisjoint(REJECT_COLUMNS):
             values = {name: cell for name, cell in values.items() if name not in REJECT_COLUMNS}
         return PlannedRow(
             line=row.line,
             key=key,
             folder=folder,
-            requests=requests,
-            pictures=references.paths_of(requests[0]),
+            asked={**self._base_values, "prompt": prompt, **changes},
+            seeds=seeds,
+            pictures=references.paths_of(changes.get("references", ())),
             values=values,
             options=self._item_options[kind],
         )
@@ -227,10 +234,10 @@ class BatchPlan:
                 _check_format(kind, self.options)
         return count, kind
 
-    def _seeds(self, cells: Mapping[str, str], source: str, count: int) -> list[int]:
+    def _seeds(self, cells: Mapping[str, str], source: str, count: int) -> Sequence[int]:
         if not (typed := cells.get("seed")):
             first = derived_seed(self.options.seed, source)
-            return list(range(first, first + count))
+            return range(first, first + count)
         with _Column(self._names["seed"]):
             return seeds_for(whole_number("seed", typed), count)
 
@@ -320,9 +327,9 @@ class _References:
             found.append(answer)
         return found
 
-    def paths_of(self, request: ImageRequest) -> dict[str, str]:
+    def paths_of(self, weighted: Iterable[tuple[str, float]]) -> dict[str, str]:
         """sha256 -> absolute path of the references of a request."""
-        return {sha256: self._paths[sha256] for sha256, _ in request.references}
+        return {sha256: self._paths[sha256] for sha256, _ in weighted}
 
     def _look(self, path: Path) -> str | MmgenError:
         try:

@@ -148,7 +148,7 @@ def _survey(plan: BatchPlan, order: BatchOrder, rejects: Rejects) -> _Survey:
             rejects.add(row)
             _tell_bad(row, survey.bad, order)
         else:
-            survey.pictures += len(row.requests)
+            survey.pictures += len(row.seeds)
         if survey.rows % 1000 == 0 and time.monotonic() - told > _QUIET_S:
             told = time.monotonic()
             tell(say("batch.checking", rows=survey.rows))
@@ -181,7 +181,7 @@ def _items(plan: BatchPlan, job: str) -> Iterator[NewItem]:
     for row in plan.rows():
         if not isinstance(row, BadRow):
             yield from row.items(job, position)
-            position += len(row.requests)
+            position += len(row.seeds)
 
 
 def _draw(order: BatchOrder, plan: BatchPlan, model: str, device: str) -> Outcome:

@@ -60,7 +60,9 @@ def _row(line: int, text: str) -> Row | BadRow | None:
     for name, cell in () if are_plain((*value, *value.values())) else value.items():
         if fault := cell_fault(name) or cell_fault(cell):
             return BadRow(line, _shown(name), fault, raw)
-    values = {name.strip(): cell for name, cell in value.items()}
+    values = value
+    if any(name != name.strip() for name in value):
+        values = {name.strip(): cell for name, cell in value.items()}
     if len(values) != len(value) or "" in values:
         return BadRow(line, "-", "a key stands twice or is empty", raw)
     return Row(line, values) if any(cell not in (None, "") for cell in values.values()) else None

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmgen import limits
 from mmgen.errors import DataError, MmgenError
@@ -31,8 +31,7 @@ class TableRowBad(DataError):
     template = "{path}, line {line}, column {column}: {reason}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row that could be read; nothing is said yet about what it asks for."""
 
     line: int
