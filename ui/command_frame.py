@@ -60,5 +60,5 @@ Placement = Annotated[str, typer.Option("--placement", help="help.placement", me
 AcceptLicence = Annotated[bool, typer.Option("--accept-licence", help="help.accept_licence")]
 Adapter = Annotated[
     list[str] | None,
-    typer.Option("--adapter", "--lora", help="help.adapter", metavar="PATH[:WEIGHT]"),
+    typer.Option("--adapter", "--lora", help="help.adapter", metavar="LORA[:W]"),
 ]
