@@ -32,7 +32,7 @@ INTERFACE = {
     "help.models_list": "List the models that --model takes.",
     "help.models_show": "Show everything known of a model.",
     "help.model_id": "Id from mmgen models list",
-    "help.attention": "Attention operator: auto, xformers, native, flash, ...",
+    "help.attention": "Attention operator, e.g. xformers",
     "help.placement": "Where weights lie; see mmgen models plan",
     "help.accept_licence": "Accept the licence of the model, once",
     "models.id": "id",

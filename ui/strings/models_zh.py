@@ -140,7 +140,7 @@ INTERFACE = {
     "help.models_list": "列出 --model 可用的模型。",
     "help.models_show": "显示一个模型的全部资料。",
     "help.model_id": "mmgen models list 里的编号",
-    "help.attention": "注意力算子：auto、xformers、native、flash 等",
+    "help.attention": "注意力算子，如 xformers",
     "help.placement": "权重放在哪里，见 mmgen models plan",
     "help.accept_licence": "接受模型的许可证，一次即可",
     "models.id": "编号",
