@@ -109,9 +109,19 @@ def nearest_training_pictures(
         vectors = _encoded(retriever, [asked.folder / name for name in names], on_progress)
         _keep(vectors, cache)
     texts = retriever.encode_text([row["caption"] for row in asked.rows])
-    found = np.argsort(-(texts @ vectors.T), axis=1, kind="stable")[:, :count]
-    paths = [[asked.folder / names[index] for index in row] for row in found]
-    return [{sha256_of(path): path for path in row} for row in paths]
+    found = np.argsort(-(texts @ vectors.T), axis=1, kind="stable")
+    paths = [asked.folder / name for name in names]
+    return [_first_distinct([paths[index] for index in row], count) for row in found]
+
+
+def _first_distinct(paths: list[Path], count: int) -> dict[str, Path]:
+    """sha256 -> file of the first `count` pictures; the same picture twice is one."""
+    chosen: dict[str, Path] = {}
+    for path in paths:
+        if len(chosen) == count:
+            break
+        chosen.setdefault(sha256_of(path), path)
+    return chosen
 
 
 def _encoded(retriever: Retriever, paths: list[Path], on_progress: OnProgress) -> np.ndarray:

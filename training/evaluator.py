@@ -34,10 +34,10 @@ class EvaluatorConfig:
     """The judge and its losses."""
 
     loop: LoopConfig
-    stem_width: int = 128
-    width: int = 192
-    num_layers: int = 3
-    num_heads: int = 3
+    stem_widths: tuple[int, ...] = (32, 64, 128)
+    width: int = 256
+    num_layers: int = 2
+    num_heads: int = 4
     num_buckets: int = 8192
     bucket_dim: int = 128
     projection_dim: int = 128
@@ -96,7 +96,7 @@ class EvaluatorTask:
         evaluator = evaluator or Evaluator(
             categories=tuple(categories),
             colours=tuple(colours),
-            stem_width=config.stem_width,
+            stem_widths=config.stem_widths,
             width=config.width,
             num_layers=config.num_layers,
             num_heads=config.num_heads,

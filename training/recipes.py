@@ -131,12 +131,12 @@ def evaluator_v0() -> EvaluatorConfig:
     """One CPU core, under an hour: the judge, trained once."""
     return EvaluatorConfig(
         loop=LoopConfig(
-            steps=700,
+            steps=600,
             batch_size=256,
-            learning_rate=1.5e-3,
-            warmup_steps=40,
-            decay_fraction=0.7,
-            weight_decay=0.1,
+            learning_rate=1e-3,
+            warmup_steps=30,
+            decay_fraction=0.8,
+            weight_decay=0.05,
             ema_decay=0.98,
             log_every=10,
             sample_every=100,
@@ -149,7 +149,7 @@ def evaluator_tiny() -> EvaluatorConfig:
     """A few seconds."""
     return EvaluatorConfig(
         loop=LoopConfig(steps=4, batch_size=4, learning_rate=1e-3, log_every=1, sample_every=4),
-        stem_width=8,
+        stem_widths=(8, 8, 8),
         width=16,
         num_layers=1,
         num_heads=2,

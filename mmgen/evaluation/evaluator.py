@@ -1,8 +1,8 @@
 """The judge of what is drawn: words and pictures in one space, garment and colour named.
 
 Built unlike the towers that condition and rank, so that it does not share their
-blind spots: the picture side is a convolutional stem under a small vision
-transformer (arXiv 2106.14881), the text side a bag of character n-grams
+blind spots: the picture side is convolutions under a small vision transformer
+(arXiv 2106.14881), the text side a bag of character n-grams
 (fastText, arXiv 1607.04606). It never conditions, retrieves, ranks or stops.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import zlib
 from collections.abc import Sequence
 
@@ -65,15 +66,17 @@ class _Block(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm, ReLU; with a skip where the shape stays."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
+        self.has_skip = stride == 1 and in_channels == out_channels
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(hidden)))
+        made = F.relu(self.norm(self.conv(hidden)))
+        return hidden + made if self.has_skip else made
 
 
 class Evaluator(ModelMixin, ConfigMixin):
@@ -89,10 +92,10 @@ class Evaluator(ModelMixin, ConfigMixin):
         self,
         categories: tuple[str, ...] = (),
         colours: tuple[str, ...] = (),
-        stem_width: int = 128,
-        width: int = 192,
-        num_layers: int = 3,
-        num_heads: int = 3,
+        stem_widths: tuple[int, ...] = (32, 64, 128),
+        width: int = 256,
+        num_layers: int = 2,
+        num_heads: int = 4,
         num_buckets: int = 8192,
         bucket_dim: int = 128,
         projection_dim: int = 128,
@@ -101,11 +104,10 @@ class Evaluator(ModelMixin, ConfigMixin):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.PixelUnshuffle(8),
-            _Convolution(3 * 8**2, stem_width),
-            _Convolution(stem_width, width, stride=2),
-        )
+        stem: list[nn.Module] = [nn.PixelUnshuffle(2), _Convolution(12, stem_widths[0])]
+        for before, after in itertools.pairwise((*stem_widths, width)):
+            stem += [_Convolution(before, after, stride=2), _Convolution(after, after)]
+        self.stem = nn.Sequential(*stem)
         places = (image_height // 16) * (image_width // 16)
         self.position = nn.Parameter(torch.randn(places, width) * 0.02)
         self.blocks = nn.ModuleList(_Block(width, num_heads) for _ in range(num_layers))

@@ -19,7 +19,7 @@ def judge():
         evaluator = Evaluator(
             categories=("T恤", "长裤"),
             colours=("红", "藏青", "蓝"),
-            stem_width=8,
+            stem_widths=(8, 8, 8),
             width=16,
             num_layers=1,
             num_heads=2,
