@@ -38,8 +38,9 @@ def write_tables(folder: Path, count: int) -> None:
 
 def memory_mb() -> float:
     """The most that this program has held; what getrusage tells counts its parent too."""
-    (line,) = (line for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1024
 
 
 def check(path: Path) -> None:
