@@ -171,22 +171,29 @@ def _connected(address: str | None, workers: int) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
     ours = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            configure_logging=False,
-            runtime_env={"env_vars": {"PYTHONPATH": paths}},
-            **ours,
-        )
+        with _our_code_on_path():
+            ray.init(address=address, log_to_driver=False, configure_logging=False, **ours)
     except Exception as error:  # Ray raises bare ones too
         raise RayMissing(reason=str(error)[:200]) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _our_code_on_path() -> Iterator[None]:
+    """What Ray starts here imports what runs here; other nodes have mmgen installed."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), before]))
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 @dataclasses.dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mmgen.errors import UnknownChoice
 from mmgen.home import database_path
 from mmgen.jobs.items import Item, ItemState, Job, JobState
-from mmgen.jobs.store import JobStore
+from mmgen.jobs.store import JobStore, Progress
 from mmgen.settings import load_settings
 from mmgen.values import check_number, check_whole
 from ui.words import duration, phrase, say
@@ -44,7 +44,7 @@ def list_jobs(*, as_json: bool) -> None:
             say(
                 "jobs.line",
                 job=job.job_id[:_SHORT_ID],
-                state=phrase(job.state.value),
+                state=_state(job, progress),
                 done=progress.counts[ItemState.DONE],
                 total=progress.total,
                 failed=progress.counts[ItemState.FAILED],
@@ -66,7 +66,7 @@ def show_job(typed: str, *, as_json: bool) -> None:
         _print_json({**_facts(store, job), "failed_items": rows})
         return
     progress = store.progress(job.job_id)
-    print(f"{job.job_id}  {phrase(job.state.value)}")
+    print(f"{job.job_id}  {_state(job, progress)}")
     print(job.folder)
     if job.reason:
         print(say("jobs.reason", reason=phrase(job.reason)))
@@ -276,6 +276,12 @@ def _facts(store: JobStore, job: Job) -> dict[str, Any]:
         "rate": progress.rate,
         "seconds_left": progress.seconds_left,
     }
+
+
+def _state(job: Job, progress: Progress) -> str:
+    """The state in words; a job with nothing left is done, whatever it may still take on."""
+    is_done = job.state == JobState.ACTIVE and progress.total and not progress.left
+    return phrase("done" if is_done else job.state.value)
 
 
 def _tell_state(store: JobStore, job: Job, key: str, *, as_json: bool) -> None:

@@ -4,14 +4,15 @@
 
 Both draw the same requests with the same loaded model in this process; the job
 also claims, labels, writes, synchronises and commits each picture. They take
-turns, so that a busy machine touches both alike; the ratio is that of the best
-round of each. Starting a process and loading the model are in neither.
+turns, so that a busy machine touches both alike; the ratio is the median over
+the rounds. Starting a process and loading the model are in neither.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -54,9 +55,9 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     for name, seconds in (("bare generator loop", bare), ("job", job)):
         each = " ".join(f"{options.rows / second:.3f}" for second in seconds)
         print(f"{name:24s} pictures/s in each round: {each}")
-    pairs = sorted(one / other for one, other in zip(bare, job, strict=True))
-    print(f"{'job over bare':24s} best of each: {min(bare) / min(job):.3f}, "
-          f"pairs: {' '.join(f'{ratio:.3f}' for ratio in pairs)}")  # fmt: skip
+    pairs = [one / other for one, other in zip(bare, job, strict=True)]
+    each = " ".join(f"{ratio:.3f}" for ratio in pairs)
+    print(f"{'job over bare':24s} {statistics.median(pairs):.3f} (rounds: {each})")
 
 
 def bare_loop(generator, requests) -> float:

@@ -204,8 +204,9 @@ def test_putting_again_keeps_what_is_the_same(store, queue, tmp_path):
     }  # fmt: skip
 
 
-def test_a_plan_that_was_stopped_half_way_does_not_run(store, queue, tmp_path):
-    job = store.create_job(folder=tmp_path / "out")
+@pytest.mark.parametrize("rows_before", [0, 3])
+def test_a_plan_that_was_stopped_half_way_does_not_run(rows_before, store, queue, tmp_path):
+    job, _ = put(store, tmp_path / "out", rows_before)
 
     def broken():
         request = ImageRequest(prompt="裙")
@@ -218,6 +219,8 @@ def test_a_plan_that_was_stopped_half_way_does_not_run(store, queue, tmp_path):
     assert store.job(job).state == JobState.PLANNING
     store.set_state(job, JobState.ACTIVE)
     assert queue.claim(job, "w", lease_s=60) == []
+    assert put(store, tmp_path / "out", 3)[0] == job
+    assert queue.claim(job, "w", lease_s=60)
 
 
 def test_a_job_is_found_by_the_beginning_of_its_id_and_by_its_folder(store, tmp_path):

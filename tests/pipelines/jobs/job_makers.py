@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -21,16 +22,17 @@ class OutOfMemoryError(RuntimeError):
 class NumpyGenerator:
     """Colours that depend on the request alone; implements `mmgen.values.Generator`.
 
-    A prompt that holds 抛错, 崩溃, 猝死, 内存 or 卡住 raises, crashes or kills the process, eats
-    memory or hangs.
+    A prompt that holds 抛错, 崩溃, 内存 or 卡住 raises, crashes the process, eats memory
+    or hangs. `dies_once`: a file that the first call makes, and dies.
     """
 
     id = "numpy"
     sha256 = hashlib.sha256(b"numpy").hexdigest()
     licence = "Apache-2.0"
 
-    def __init__(self, *, step_s=0.0, micro_batch=1, memory_for=None):
+    def __init__(self, *, step_s=0.0, micro_batch=1, memory_for=None, dies_once=None):
         self.step_s, self.micro_batch, self.memory_for = step_s, micro_batch, memory_for
+        self.dies_once = Path(dies_once) if dies_once else None
 
     @property
     def environment(self):
@@ -45,6 +47,9 @@ class NumpyGenerator:
     def generate(self, requests, pictures, on_step=None):
         if self.memory_for and self.micro_batch > self.memory_for:
             raise OutOfMemoryError("CUDA out of memory")
+        if self.dies_once and not self.dies_once.exists():
+            self.dies_once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         for path in pictures.values():
             if path.read_bytes()[:4] != b"\x89PNG":
                 raise ValueError(f"{path.name} is corrupt")
@@ -63,8 +68,6 @@ def harm(prompt):
         raise ValueError("cannot draw this")
     if "崩溃" in prompt:
         os.kill(os.getpid(), signal.SIGSEGV)
-    if "猝死" in prompt:
-        os.kill(os.getpid(), signal.SIGKILL)
     if "内存" in prompt:
         hoard = np.ones(400 * 2**20, dtype=np.uint8)
         time.sleep(600 * hoard[0])

@@ -11,7 +11,6 @@ from planning import MAKER, faults, hashes, plan, prompts
 
 from mmgen.home import database_path
 from mmgen.jobs.store import JobStore
-from mmgen.jobs.supervisor import Limits
 from pipelines.ray_engine import Cluster, _connected
 from pipelines.run_job import run_job
 
@@ -35,13 +34,14 @@ def look(folder):
         rates[workers] = rate(store, job, workers)
         told[f"faults of {workers}"] = faults(store, job, COUNT)
     told["times"] = rates[2] / rates[1]
-    killed = plan(store, folder / "killed", [*prompts(COUNT), "猝死"])
+    killed = plan(store, folder / "killed", prompts(COUNT))
+    events = []
     code = run_job(
-        store, killed, maker=MAKER, workers=2, cluster=Cluster(), limits=Limits(step_s=60)
-    ).exit_code
-    told["killed"] = [code, faults(store, killed, COUNT)]
-    told["attempts"] = [item.attempt for item in store.items(killed, "failed")]
-    told["same bytes"] = len({frozenset(hashes(store, one).items()) for one in (job, killed)}) == 1
+        store, killed, maker=MAKER, options={"dies_once": str(folder / "died")}, workers=2,
+        cluster=Cluster(), on_event=lambda event: events.append(event["event"]),
+    ).exit_code  # fmt: skip
+    told["killed"] = [code, events.count("worker.died"), faults(store, killed, COUNT)]
+    told["same bytes"] = hashes(store, job) == hashes(store, killed)
     far = plan(store, folder / "far", prompts(4))
     url = (folder / "bucket").as_uri()
     run_job(store, far, maker=MAKER, cluster=Cluster(output=url))

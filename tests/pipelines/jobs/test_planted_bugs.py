@@ -77,8 +77,9 @@ def test_a_planted_bug_is_caught(bug, tmp_path):
     source = (tmp_path / path).read_text("utf-8")
     assert source.count(right) == 1, f"{right!r} stands {source.count(right)} times in {path}"
     (tmp_path / path).write_text(source.replace(right, wrong), "utf-8")
+    quick = [] if tests == TRACE else ["-m", "not slow"]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *quick, tests],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
