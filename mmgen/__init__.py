@@ -29,20 +29,28 @@ if TYPE_CHECKING:
     from mmgen.values import ImageRecord as ImageRecord
     from mmgen.values import ImageRequest as ImageRequest
     from mmgen.values import Step as Step
-    from pipelines.tag import Tagger as Tagger
+    from pipelines.background import BackgroundPipeline as BackgroundPipeline
     from pipelines.catalogue import Catalogue as Catalogue
+    from pipelines.edit import EditPipeline as EditPipeline
+    from pipelines.recolour import RecolourPipeline as RecolourPipeline
+    from pipelines.tag import Tagger as Tagger
     from pipelines.text_to_image import TextToImagePipeline as TextToImagePipeline
+    from pipelines.upscale import Upscaler as Upscaler
 
 _HOMES = {
+    "BackgroundPipeline": "pipelines.background",
     "Catalogue": "pipelines.catalogue",
+    "EditPipeline": "pipelines.edit",
     "GarmentPipeline": "mmgen.latents.pipeline",
     "ImageRecord": "mmgen.values",
     "ImageRequest": "mmgen.values",
     "MmgenError": "mmgen.errors",
     "MmgenWarning": "mmgen.errors",
+    "RecolourPipeline": "pipelines.recolour",
     "Step": "mmgen.values",
     "Tagger": "pipelines.tag",
     "TextToImagePipeline": "pipelines.text_to_image",
+    "Upscaler": "pipelines.upscale",
     "read_label": "mmgen.files.read",
     "verify": "mmgen.files.read",
 }

@@ -7,11 +7,13 @@ what was hashed is what runs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from mmgen.assets import asset_path
@@ -34,8 +36,11 @@ from mmgen.pixels.autoencoder import GarmentAutoencoder  # noqa: F401
 from mmgen.retrieval.towers import ImageEncoder  # noqa: F401
 from mmgen.text.encoder import TextEncoder  # noqa: F401
 from mmgen.text.garment_words import speaks_of_clothes
-from mmgen.text.normalize import normalize
 from mmgen.values import Retriever
+from pipelines.exact_colour import normalize_colours
+
+if TYPE_CHECKING:
+    from pipelines.upscale import Upscaler
 
 # diffusers resolves a custom component only where its module is already
 # imported: that is what the imports above are for.
@@ -116,11 +121,24 @@ def load_generator(
         id=model if model == EMBEDDED else Path(model).name,
         sha256=folder.sha256,
         licence="Apache-2.0" if model == EMBEDDED else "unknown",
-        language=Language(normalize=normalize, speaks_of_clothes=speaks_of_clothes),
+        language=Language(normalize=normalize_colours, speaks_of_clothes=speaks_of_clothes),
         read_picture=read_picture,
         micro_batch=micro_batch,
         towers_sha256=towers_identity(folder),
+        enlarge=_enlarge,
     )
+
+
+def _enlarge(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) -> twice the size, by the upscaler that ships with mmgen."""
+    return _upscaler().double(pixels)
+
+
+@functools.cache
+def _upscaler() -> Upscaler:
+    from pipelines.upscale import Upscaler
+
+    return Upscaler.from_pretrained()
 
 
 def towers_identity(folder: ModelFolder) -> str:

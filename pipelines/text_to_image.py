@@ -43,6 +43,7 @@ from mmgen.values import (
     check_whole,
     one_each,
 )
+from pipelines.exact_colour import exact
 from pipelines.references import check_references, records_of, sources_of
 
 if TYPE_CHECKING:
@@ -440,6 +441,10 @@ class TextToImagePipeline:
         pictures: Mapping[str, Path | Reference],
     ) -> MadePicture:
         generator = self.generator
+        checks = generator.checks(request)
+        pixels, colour = exact(request.prompt, pixels)
+        if colour is not None:
+            checks = {**(checks or {}), "colour": colour}
         return MadePicture(
             request=request,
             pixels=pixels,
@@ -451,7 +456,7 @@ class TextToImagePipeline:
             },
             adapters=_adapter_facts(generator, request),
             references=records_of(request.references, pictures),
-            checks=generator.checks(request),
+            checks=checks,
             environment={
                 "mmgen": mmgen.__version__,
                 "torch": version("torch"),

@@ -30,6 +30,10 @@ _FARTHEST_LIGHTNESS = 42.0
 _CHROMA_WEIGHT = 0.4
 _LEAST_SHARE = 0.04
 _SOFTNESS = 3.0
+_STRANGE = (18.0, 30.0)
+"""Distance from the main clusters at which a pixel begins to be, and is, something else."""
+_MOST_UNEQUAL = 2.5
+"""How much flatter highlights may become than folds, or the other way round."""
 _ROOM = (1.5, 98.5)
 """L that the darkest fold and the brightest highlight may take."""
 _LEAST_PIXELS = 64
@@ -167,15 +171,20 @@ def _shift(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np
 def _membership(
     scaled: Floats, centres: NDArray[np.floating], is_main: NDArray[np.bool_]
 ) -> Floats:
-    """(N,) in [0, 1]: 1 where a pixel is nearer to the main clusters than to any other."""
-    if is_main.all():
-        return np.ones(len(scaled), np.float32)
+    """(N,) in [0, 1]: 1 where a pixel is nearer to the main clusters than to any other.
+
+    What is far from all of them is no cloth of this colour, whatever the mask says.
+    """
 
     def nearest(some: NDArray[np.floating]) -> Floats:
         return np.min([np.linalg.norm(scaled - c, axis=1) for c in some], axis=0)
 
-    lead = nearest(centres[~is_main]) - nearest(centres[is_main])
-    soft: Floats = (1 / (1 + np.exp(-lead.clip(-60, 60) / _SOFTNESS * 2))).astype(np.float32)
+    own = nearest(centres[is_main])
+    near, far = _STRANGE
+    soft = 1 - ((own - near) / (far - near)).clip(0, 1).astype(np.float32)
+    if not is_main.all():
+        lead = nearest(centres[~is_main]) - own
+        soft /= (1 + np.exp(-lead.clip(-60, 60) / _SOFTNESS * 2)).astype(np.float32)
     soft[soft < 0.02] = 0
     return soft
 
@@ -197,10 +206,10 @@ def _relit(lightness: Floats, main: Main, target: float) -> Floats:
     above = max(1e-3, main.highest - main.lab[0])
     down = float(np.clip((target - low) / below, 0.05, 1.0))
     up = float(np.clip((high - target) / above, 0.05, 1.0))
-    # One slope where both fit it: a kink at the median would show as a contour.
-    shared = min(down, up) if min(down, up) > 0.6 else None
+    # Nearly one slope, for a kink at the median shows as a contour.
+    down, up = min(down, _MOST_UNEQUAL * up), min(up, _MOST_UNEQUAL * down)
     detail = lightness - main.lab[0]
-    slope = np.where(detail < 0, shared or down, shared or up)
+    slope = np.where(detail < 0, down, up)
     return np.asarray(target + detail * slope).clip(0, 100)
 
 
