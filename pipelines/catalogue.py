@@ -99,7 +99,8 @@ class Catalogue:
         self._retriever = retriever
         self.index: VectorIndex = index or _index_of(store)
         self._postings: dict[tuple[str, str], np.ndarray] = {}
-        self._postings_change = -1
+        self._names: list[str] | None = None
+        self._known_change = -1
 
     @classmethod
     def open(
@@ -279,9 +280,7 @@ class Catalogue:
 
     def ids_with(self, name: str, value: str) -> np.ndarray:
         """int64 ids of items whose attribute has the value; kept until something changes."""
-        change = self.store.state().change
-        if change != self._postings_change or len(self._postings) > _MOST_POSTINGS:
-            self._postings, self._postings_change = {}, change
+        self._forget_old()
         key = (name, value)
         if key not in self._postings:
             self._postings[key] = self.store.ids_with(name, value)
@@ -293,11 +292,20 @@ class Catalogue:
 
     def attribute_names(self) -> list[str]:
         """Every attribute that some item has."""
-        return self.store.attribute_names()
+        self._forget_old()
+        if self._names is None:
+            self._names = self.store.attribute_names()
+        return self._names
 
     def attribute_values(self, name: str) -> list[str]:
         """The commonest values of an attribute."""
         return self.store.attribute_values(name)
+
+    def _forget_old(self) -> None:
+        """Drop what was kept of an older state of the catalogue."""
+        change = self.store.change()
+        if change != self._known_change or len(self._postings) > _MOST_POSTINGS:
+            self._postings, self._names, self._known_change = {}, None, change
 
     def _refresh(self) -> None:
         if damage := self.index.refresh(self.store):

@@ -97,15 +97,17 @@ class FlatIndex:
         self.folder = folder
         self.exact_rows = exact_rows
         self._manifest: _Manifest | None = None
+        self._change = -1
         self._vectors = np.empty((0, 0), np.float32)
         self._ids = np.empty(0, np.int64)
         self._inverted: inverted.Inverted | None = None
 
     def refresh(self, store: CatalogueStore) -> str | None:
         """Take over what changed since; returns what was damaged and is rebuilt, or None."""
-        state = store.state()
-        if self._manifest and self._manifest.is_current(state):
+        change = store.change()
+        if self._manifest and change == self._change:
             return None
+        state = store.state()
         with self._locked():
             damage = None
             try:
@@ -119,6 +121,7 @@ class FlatIndex:
                 damage, manifest = str(error), None
             if manifest is None:
                 self._build(store)
+        self._change = change
         return damage
 
     def rebuild(self, store: CatalogueStore) -> None:

@@ -44,9 +44,9 @@ class LanceIndex:
     def refresh(self, store: CatalogueStore) -> str | None:
         """Take over what changed since; returns what was damaged and is rebuilt, or None."""
         self._store = store
-        state = store.state()
-        if state == self._seen:
+        if self._seen and self._seen.change == store.change():
             return None
+        state = store.state()
         try:
             note = self._note()
         except _FAULTS as error:
