@@ -78,7 +78,7 @@ class Family:
     attention: Literal["dispatcher", "processor", "native"] = "dispatcher"
     """Where the attention operator is chosen."""
     int8: bool = False
-    """Its large networks run with torchao's int8 weights."""
+    """Its large networks were tried with torchao's int8 weights."""
     boolean_mask: bool = False
     """Passes 4-D boolean masks, which diffusers hands to xformers as +1/0 biases."""
     blank_negative: str = ""
@@ -96,7 +96,6 @@ FAMILIES = {
     for family in (
         Family(
             pipeline="CogView4Pipeline",
-            int8=True,
             classes=_pairs(
                 "CogView4Pipeline",
                 _FLOW,
@@ -134,7 +133,6 @@ FAMILIES = {
         ),
         Family(
             pipeline="QwenImageEditPlusPipeline",
-            int8=True,
             classes=_pairs("QwenImageEditPlusPipeline", _FLOW, **_QWEN),
             guidance="true_cfg_scale",
             blank_negative=" ",
@@ -376,7 +374,7 @@ MODELS = {
             size=(1184, 880),
             sides=(512, 1664),
             parts=_QWEN_IMAGE,
-            tested=True,
+            tested=False,
         ),
         HubModel(
             id="taiyi-1b",
