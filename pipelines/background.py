@@ -67,9 +67,11 @@ class BackgroundPipeline:
         """
         source = picture if isinstance(picture, Source) else read_source(picture)
         ground_of(finish)
+        used: tuple[str, ...] = ()
+        selection: dict[str, object] = {}
+        mask_sha256 = None
         if finish.ground is None:
             pixels, checks = self.finish(source.pixels, finish)
-            used, selection, mask_sha256 = (), {}, None
         else:
             garment, selection, mask_sha256 = select(source, self.finder, mask=mask)
             pixels, checks = self.finish(source.pixels, finish, garment)

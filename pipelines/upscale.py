@@ -75,11 +75,12 @@ class Upscaler:
         if max(height, width) > most or height * width > limits.PICTURE_PIXELS:
             limit = f"{most} px, {limits.PICTURE_PIXELS // 10**6} million pixels"
             raise PictureTooLarge(path=source.path, got=f"{width}x{height} px", limit=limit)
+        used: tuple[str, ...] = ()
         if method == "network":
             pixels, used = self.enlarge(source.pixels, by), (self.sha256,)
         else:
             large = Image.fromarray(source.pixels).resize((width, height), Image.Resampling.LANCZOS)
-            pixels, used = np.asarray(large), ()
+            pixels = np.asarray(large)
         return edited(
             source,
             "upscale",

@@ -49,8 +49,8 @@ def difference(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
 def is_in_gamut(lab: ArrayLike) -> NDArray[np.bool_]:
     """(..., 3) CIELAB -> bool (...,): whether sRGB shows it as it is."""
     light = _linear(np.asarray(lab, float))
-    result: NDArray[np.bool_] = ((light >= -_TOLERANCE) & (light <= 1 + _TOLERANCE)).all(axis=-1)
-    return result
+    fits = (light >= -_TOLERANCE) & (light <= 1 + _TOLERANCE)
+    return np.asarray(fits.all(axis=-1))
 
 
 def into_gamut(lab: ArrayLike) -> NDArray[np.float64]:

@@ -165,7 +165,7 @@ def _shift(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np
     chroma = np.hypot(one[:, 0], one[:, 1])
     hue_squared = ((one - other) ** 2).sum(1) - (chroma - np.hypot(*other)) ** 2
     radial = _CHROMA_WEIGHT * (chroma - np.hypot(*other))
-    return np.sqrt(hue_squared.clip(0) + radial**2)
+    return np.asarray(np.sqrt(hue_squared.clip(0) + radial**2))
 
 
 def _membership(
@@ -177,7 +177,7 @@ def _membership(
     """
 
     def nearest(some: NDArray[np.floating]) -> Floats:
-        return np.min([np.linalg.norm(scaled - c, axis=1) for c in some], axis=0)
+        return np.asarray(np.min([np.linalg.norm(scaled - c, axis=1) for c in some], axis=0))
 
     own = nearest(centres[is_main])
     near, far = _STRANGE

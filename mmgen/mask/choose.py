@@ -63,7 +63,7 @@ def from_picture(picture: Image.Image, path: object, height: int, width: int) ->
     if picture.size != (width, height):
         got, wanted = f"{picture.width}x{picture.height}", f"{width}x{height}"
         raise MaskSize(path=path, got=got, wanted=wanted)
-    grey = np.asarray(picture.convert("L"), np.float32) / 255
+    grey: Floats = np.asarray(picture.convert("L"), np.float32) / np.float32(255)
     return checked(grey, str(path))
 
 
@@ -77,7 +77,7 @@ def from_garment(garment: Floats, part: str) -> Floats:
         raise UnknownChoice(name="part", got=repr(part)[:60], allowed=", ".join(PARTS))
     name = f"--part {part}"
     if part == "background":
-        return checked(1 - garment, name)
+        return checked((1 - garment).astype(np.float32), name)
     checked(garment, name)
     if part == "garment":
         return garment

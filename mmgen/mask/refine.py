@@ -50,12 +50,12 @@ def _coefficients(guide: Floats, mask: Floats) -> tuple[Floats, Floats]:
         return smooth
 
     centre, level = mean(guide), mean(mask)
-    products = guide[..., :, None] * guide[..., None, :]
+    products: Floats = guide[..., :, None] * guide[..., None, :]
     spread = mean(products) - centre[..., :, None] * centre[..., None, :]
     spread += _SMOOTHNESS * np.eye(3, dtype=np.float32)
     shared = mean(guide * mask[..., None]) - centre * level[..., None]
-    slopes = np.linalg.solve(spread, shared[..., None])[..., 0]
-    offset = level - (slopes * centre).sum(-1)
+    slopes: Floats = np.linalg.solve(spread, shared[..., None])[..., 0].astype(np.float32)
+    offset: Floats = level - (slopes * centre).sum(-1)
     return mean(slopes), mean(offset)
 
 
