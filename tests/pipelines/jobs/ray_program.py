@@ -14,8 +14,8 @@ from mmgen.jobs.store import JobStore
 from pipelines.ray_engine import Cluster, _connected
 from pipelines.run_job import run_job
 
-COUNT = 24
-STEP_S = 0.4
+COUNT = 20
+STEP_S = 1.0
 """Stands for GPU time: it is spent asleep."""
 
 
