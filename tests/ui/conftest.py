@@ -54,5 +54,5 @@ def generator(monkeypatch) -> NumpyGenerator:
     from ui import generate
 
     stub = NumpyGenerator()
-    monkeypatch.setattr(generate, "load_pipeline", lambda settings: TextToImagePipeline(stub))
+    monkeypatch.setattr(generate, "load_pipeline", lambda *_, **__: TextToImagePipeline(stub))
     return stub

@@ -197,7 +197,7 @@ from pipelines.text_to_image import TextToImagePipeline
 from ui import generate
 from ui.command_line import main
 stub = TextToImagePipeline(NumpyGenerator(step_s=float(sys.argv[1])))
-generate.load_pipeline = lambda settings: stub
+generate.load_pipeline = lambda *_, **__: stub
 sys.exit(main(sys.argv[2:]))
 """
 
