@@ -17,7 +17,7 @@ Name = Annotated[
     str | None, typer.Option("--catalogue", help="help.catalogue_name", metavar="NAME")
 ]
 Filters = Annotated[
-    list[str] | None, typer.Option("--filter", help="help.filter", metavar="袖长=长袖")
+    list[str] | None, typer.Option("--filter", help="help.filter", metavar="NAME=VALUE")
 ]
 Towers = Annotated[str | None, typer.Option("--towers", help="help.towers", metavar="MODEL")]
 

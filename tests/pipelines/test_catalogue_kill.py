@@ -41,7 +41,7 @@ def start(name, photos):
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, name, str(photos)],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
 

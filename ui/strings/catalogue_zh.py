@@ -68,7 +68,7 @@ INTERFACE = {
     "help.catalogue_list": "列出全部图库。",
     "help.catalogue_name": "图库的名字",
     "help.catalogue_remove": "从图库里移除图片（不删除图片文件）。",
-    "help.filter": "只要符合的；可以写多次",
+    "help.filter": "只要符合的，例如 袖长=长袖；可以写多次",
     "help.hits": "最多列出几张",
     "help.index": "索引放在对象存储，例如 s3://桶/前缀",
     "help.items": "要移除的编号",
