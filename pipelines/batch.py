@@ -26,6 +26,7 @@ from mmgen.tables.row import BadRow, Row, Table, text_of
 from mmgen.typed import size, whole_number
 from mmgen.values import ImageRequest, check_prompt, check_whole
 from pipelines.row_keys import RowKeys
+from pipelines.row_models import RowModels, adapters_of
 from pipelines.template import Template
 
 ROLES: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +53,9 @@ class BatchOptions:
     """What holds for every row that does not say otherwise."""
 
     model: str = "embedded"
+    """As typed; rows may name others."""
+    adapters: tuple[tuple[Path, float], ...] = ()
+    """(LoRA file or folder, weight), for the rows of this model."""
     template: str | None = None
     """`{颜色}{面料}{品类}`: names of columns in braces; without it the prompt column."""
     id_column: str | None = None
@@ -62,10 +66,10 @@ class BatchOptions:
     shares_seed: bool = False
     """Rows of one id start from the same noise, so that they look alike."""
     negative_prompt: str = ""
-    size: tuple[int, int] = (256, 192)
-    """height, width in pixels."""
-    num_inference_steps: int = 24
-    guidance_scale: float = 4.0
+    size: tuple[int, int] | None = None
+    """height, width in pixels; None, here and below: each model's own default."""
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
     format: str = "png"
     visible_label: bool = False
     embed_request: bool = False
@@ -151,16 +155,28 @@ class BatchPlan:
             }
             for kind in SUFFIXES
         }
-        height, width = options.size
+        self.models = RowModels()
         self._base_values: dict[str, Any] = {
             "negative_prompt": options.negative_prompt,
+            **self._of_model(options.model),
+            "adapters": self.models.adapters(options.model, options.adapters),
+        }
+        self.base = ImageRequest(prompt="-", **self._base_values)
+        """What every row asks for that does not say otherwise, but for its words."""
+
+    def _of_model(self, typed: str) -> dict[str, Any]:
+        """Name of the model, and its own size, steps and guidance where none are wanted."""
+        options = self.options
+        name, own = self.models.model(typed)
+        height, width = options.size or (own.height, own.width)
+        steps, guidance = options.num_inference_steps, options.guidance_scale
+        return {
             "height": height,
             "width": width,
-            "num_inference_steps": options.num_inference_steps,
-            "guidance_scale": options.guidance_scale,
-            "model": options.model,
+            "num_inference_steps": own.num_inference_steps if steps is None else steps,
+            "guidance_scale": own.guidance_scale if guidance is None else guidance,
+            "model": name,
         }
-        self._base = ImageRequest(prompt="-", **self._base_values)
 
     def rows(self) -> Iterator[PlannedRow | BadRow]:
         """Every row in order, checked; the table is read anew on each call.
@@ -248,19 +264,24 @@ class BatchPlan:
             with _Column(self._names["negative"]):
                 check_prompt(typed, "negative_prompt")
             changes["negative_prompt"] = typed
+        model = self.options.model
+        if (typed := cells.get("model")) and typed not in (model, self.base.model):
+            with _Column(self._names["model"]):
+                changes |= {**self._of_model(typed), "adapters": ()}
+                model = typed
+        if typed := cells.get("adapter"):
+            with _Column(self._names["adapter"]):
+                named = adapters_of(typed, self.table.path.parent)
+                changes["adapters"] = self.models.adapters(model, named)
         if typed := cells.get("size"):
             with _Column(self._names["size"]):
                 changes["height"], changes["width"] = size(typed)
-                dataclasses.replace(self._base, **changes)
+                dataclasses.replace(self.base, **changes)
         if typed := cells.get("references"):
             with _Column(self._names["references"]):
                 found = references.find(typed)
                 changes["references"] = tuple((sha256, 1.0) for sha256 in found)
-                dataclasses.replace(self._base, references=changes["references"])
-        for role, allowed in (("model", self.options.model), ("adapter", "-")):
-            if (got := cells.get(role)) and got != allowed:
-                with _Column(self._names[role]):
-                    raise UnknownChoice(name=role, got=got, allowed=allowed)
+                dataclasses.replace(self.base, references=changes["references"])
         return changes
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from mmgen.errors import ModelError
 from mmgen.jobs.items import Item, Job, Result
-from mmgen.settings import load_settings
 from mmgen.values import Generator, OnStep
-from pipelines.item_maker import ItemMaker
+from pipelines.item_maker import ItemMaker, load_models
 from pipelines.quality import Quality, is_mismatch, score_of
+from pipelines.row_models import ModelChanger
 from pipelines.text_to_image import MadePicture
 
 _SHORT_SEEDS = 2**31
@@ -33,8 +33,9 @@ class BatchMaker(ItemMaker):
         quality: Quality | None,
         keep_best_of: int = 1,
         retries: int = 0,
+        changer: ModelChanger | None = None,
     ) -> None:
-        super().__init__(generator, job)
+        super().__init__(generator, job, changer=changer)
         self._quality, self._keep_best_of, self._retries = quality, keep_best_of, retries
         self._vectors: dict[str, str] = {}
 
@@ -93,16 +94,14 @@ def candidate_seed(seed: int, number: int) -> int:
 def load_maker(job: Job, options: Mapping[str, Any]) -> BatchMaker:
     """The maker of a worker process; imports torch.
 
-    `options`: `model` and `device`, else the settings'; `quality` (default true),
+    `options`: those of `load_models`; `quality` (default true),
     `keep_best_of`, `retry_mismatch`. Raises as `load_generator` and `load_tagger`.
     """
-    from pipelines.components import load_generator
-
-    settings = load_settings({name: options.get(name) for name in ("model", "device")})
-    generator = load_generator(settings.model, device=settings.device)
+    changer = load_models(options)
     retries = options.get("retry_mismatch", 0)
     quality = load_quality(needs_tags=retries > 0) if options.get("quality", True) else None
-    return BatchMaker(generator, job, quality, options.get("keep_best_of", 1), retries)
+    best_of = options.get("keep_best_of", 1)
+    return BatchMaker(changer.generator, job, quality, best_of, retries, changer)
 
 
 def load_quality(*, needs_tags: bool = False) -> Quality:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from mmgen.files.read import examine, read_record
 from mmgen.jobs.items import Item, Job, Result
 from mmgen.settings import load_settings
 from mmgen.values import Generator, ImageRequest, OnStep
+from pipelines.row_models import ModelChanger
 from pipelines.text_to_image import MadePicture, TextToImagePipeline
 
 Judge = Callable[[Item, MadePicture], MadePicture]
@@ -31,8 +33,16 @@ _MOST_NAMES = 1_000
 class ItemMaker:
     """A `Generator` as the `Maker` of a worker (mmgen/jobs/worker.py)."""
 
-    def __init__(self, generator: Generator, job: Job, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        job: Job,
+        judge: Judge | None = None,
+        changer: ModelChanger | None = None,
+    ) -> None:
+        """`changer`: gives the generators of rows that name another model, or adapters."""
         self._pipe = TextToImagePipeline(generator)
+        self._changer = changer
         self._job, self._folder, self._judge = job, Path(job.folder), judge
         self._bytes = self._pictures = 0
 
@@ -46,7 +56,8 @@ class ItemMaker:
         self._pipe.generator.micro_batch = size
 
     def draw(self, items: Sequence[Item], on_step: OnStep) -> list[MadePicture]:
-        """One picture an item. Raises what the generator raises."""
+        """One picture an item, all of one model. Raises what the generator raises."""
+        self._use(items[0])
         # The id of the model, not the path it was typed as: records hold no paths.
         model = self._pipe.generator.id
         requests = [
@@ -54,6 +65,13 @@ class ItemMaker:
         ]
         pictures = {sha256: Path(path) for item in items for sha256, path in item.pictures.items()}
         return list(self._pipe.stream(requests, pictures, on_step=on_step))
+
+    def _use(self, item: Item) -> None:
+        if self._changer is None:
+            return
+        generator = self._changer.ready(item.request["model"], item.request["adapters"])
+        if generator is not self._pipe.generator:
+            self._pipe = TextToImagePipeline(generator)
 
     def keep(self, item: Item, drawn: MadePicture) -> Result:
         """Write picture and record; they are on disk when this returns."""
@@ -87,14 +105,20 @@ class ItemMaker:
 
 
 def load_maker(job: Job, options: Mapping[str, Any]) -> ItemMaker:
-    """The maker of a worker process. `options`: `model` and `device`, else the settings'.
+    """The maker of a worker process; imports torch. Raises as `load_generator`."""
+    changer = load_models(options)
+    return ItemMaker(changer.generator, job, changer=changer)
 
-    Imports torch. Raises as `load_generator`.
+
+def load_models(options: Mapping[str, Any]) -> ModelChanger:
+    """The model of a job, loaded. `options`: `model` and `device`, else the settings';
+    `models` and `adapters` that rows name, as `RowModels` has them.
     """
     from pipelines.components import load_generator
 
     settings = load_settings({name: options.get(name) for name in ("model", "device")})
-    return ItemMaker(load_generator(settings.model, device=settings.device), job)
+    load = functools.partial(load_generator, device=settings.device)
+    return ModelChanger(options, settings.model, load)
 
 
 def find_picture(job: Job, item: Item) -> Result | None:

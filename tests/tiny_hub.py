@@ -433,6 +433,26 @@ def build(name: str):
     return pipeline
 
 
+def lora(name: str, path: Path) -> str:
+    """Write a LoRA of the row's own layers into the folder `path`; gives its sha256."""
+    import hashlib
+
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    from mmgen.hub import families
+
+    pipeline, part = build(name), families.MODELS[name].family.denoiser
+    denoiser = getattr(pipeline, part)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        config = LoraConfig(r=4, lora_alpha=4, target_modules=["to_q"], init_lora_weights=False)
+        denoiser.add_adapter(config, adapter_name="x")
+    state = get_peft_model_state_dict(denoiser, adapter_name="x")
+    type(pipeline).save_lora_weights(path, **{f"{part}_lora_layers": state})
+    (file,) = path.glob("*.safetensors")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 @pytest.fixture(scope="session")
 def hub_folder(tmp_path_factory):
     """Id of a row -> its tiny folder, made once."""

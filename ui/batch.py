@@ -23,6 +23,7 @@ from ui.show_errors import tell
 from ui.words import duration, say, sentence
 
 if TYPE_CHECKING:
+    from mmgen.values import ImageRequest
     from pipelines.batch import BatchPlan
     from pipelines.run_job import Outcome
 
@@ -46,10 +47,11 @@ class BatchOrder:
     seed: int
     """Of the job."""
     shares_seed: bool
-    num_inference_steps: int
-    guidance_scale: float
+    num_inference_steps: int | None
+    """None, here and below: the model's own default."""
+    guidance_scale: float | None
     negative_prompt: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     """height, width in pixels."""
     format: str
     visible_label: bool
@@ -64,6 +66,8 @@ class BatchOrder:
     as_json: bool
     model: str | None
     device: str | None
+    adapters: tuple[tuple[Path, float], ...] = ()
+    """(file or folder, weight)."""
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -97,7 +101,7 @@ def run_batch(order: BatchOrder) -> int:
     if rejects.path:
         tell(say("batch.rejects", bad=survey.bad, path=rejects.path))
     if order.is_dry_run:
-        _show_plan(order, survey, settings.model)
+        _show_plan(order, survey, settings.model, plan.base)
         return 0
     outcome = _draw(order, plan, settings.model, settings.device)
     return outcome.exit_code or (_SOME_FAILED if survey.bad else 0)
@@ -118,8 +122,8 @@ def _plan(order: BatchOrder, model: str) -> BatchPlan:
     from pipelines.batch import BatchOptions, BatchPlan
 
     options = BatchOptions(
-        # Records hold ids of models, never paths.
-        model=Path(model).name,
+        model=model,
+        adapters=order.adapters,
         template=order.template,
         id_column=order.id_column,
         count=order.count,
@@ -195,6 +199,8 @@ def _draw(order: BatchOrder, plan: BatchPlan, model: str, device: str) -> Outcom
         "quality": order.has_scores,
         "keep_best_of": order.keep_best_of,
         "retry_mismatch": order.retry_mismatch,
+        "models": plan.models.places,
+        "adapters": plan.models.files,
     }
     params = {
         "options": options,
@@ -272,13 +278,14 @@ def _report_words() -> dict[str, str]:
     }
 
 
-def _show_plan(order: BatchOrder, survey: _Survey, model: str) -> None:
+def _show_plan(order: BatchOrder, survey: _Survey, model: str, base: ImageRequest) -> None:
     """What a run would do; nothing is written."""
     from pipelines.batch_estimate import estimate_seconds
 
     store = JobStore(database_path()) if database_path().exists() else None
     left = survey.pictures * order.keep_best_of
-    seconds = estimate_seconds(store, model, order.size, order.num_inference_steps)
+    height, width = base.height, base.width
+    seconds = estimate_seconds(store, model, (height, width), base.num_inference_steps)
     facts: dict[str, Any] = {
         "rows": survey.rows - survey.bad,
         "bad": survey.bad,
@@ -290,7 +297,6 @@ def _show_plan(order: BatchOrder, survey: _Survey, model: str) -> None:
     if order.as_json:
         _print_json({"event": "plan", **facts})
         return
-    height, width = order.size
     print(say("batch.plan", **{name: facts[name] for name in ("rows", "pictures", "folder")}))
     print(say("batch.plan_how", model=model, width=width, height=height, drawn=left))
     if facts["seconds"] is None:

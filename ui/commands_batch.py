@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ui import usage
-from ui.command_frame import Command, Device, Json, Model
+from ui.command_frame import Adapter, Command, Device, Json, Model
 
 
 def register(app: typer.Typer) -> None:
@@ -34,12 +34,14 @@ def _batch(
     n: Annotated[str, typer.Option("-n", help="help.batch_n", metavar="N")] = "1",
     seed: Annotated[str, typer.Option("--seed", help="help.batch_seed", metavar="S")] = "0",
     same_noise: Annotated[bool, typer.Option("--same-noise", help="help.same_noise")] = False,
-    steps: Annotated[str, typer.Option("--steps", help="help.steps", metavar="N")] = "24",
-    guidance: Annotated[str, typer.Option("--guidance", help="help.guidance", metavar="X")] = "4.0",
+    steps: Annotated[str | None, typer.Option("--steps", help="help.steps", metavar="N")] = None,
+    guidance: Annotated[
+        str | None, typer.Option("--guidance", help="help.guidance", metavar="X")
+    ] = None,
     negative: Annotated[
         str, typer.Option("--negative", help="help.negative", metavar="TEXT", show_default=False)
     ] = "",
-    size: Annotated[str, typer.Option("--size", help="help.size", metavar="WxH")] = "192x256",
+    size: Annotated[str | None, typer.Option("--size", help="help.size", metavar="WxH")] = None,
     file_format: Annotated[
         str, typer.Option("--format", help="help.format", metavar="FORMAT")
     ] = "png",
@@ -65,6 +67,7 @@ def _batch(
     json: Json = False,
     model: Model = None,
     device: Device = None,
+    adapter: Adapter = None,
 ) -> None:
     from ui.batch import BatchOrder, run_batch
 
@@ -77,10 +80,12 @@ def _batch(
         count=usage.whole_number("-n", n),
         seed=usage.whole_number("seed", seed),
         shares_seed=same_noise,
-        num_inference_steps=usage.whole_number("num_inference_steps", steps),
-        guidance_scale=usage.number("guidance_scale", guidance),
+        num_inference_steps=None
+        if steps is None
+        else usage.whole_number("num_inference_steps", steps),
+        guidance_scale=None if guidance is None else usage.number("guidance_scale", guidance),
         negative_prompt=negative,
-        size=usage.size(size),
+        size=None if size is None else usage.size(size),
         format=file_format,
         visible_label=visible_label,
         embed_request=embed_request,
@@ -94,6 +99,7 @@ def _batch(
         as_json=json,
         model=model,
         device=device,
+        adapters=tuple(map(usage.adapter, adapter or ())),
     )
     raise typer.Exit(run_batch(order))
 

@@ -101,11 +101,20 @@ def defaults_of(model: str) -> Defaults:
 
     Raises `ModelNotFetched` for a known model that is not here.
     """
+    row = row_of(model)
+    return row.defaults if row else Defaults()
+
+
+def row_of(model: str) -> HubModel | None:
+    """The row that tells how to draw with `model`; None for the embedded model and its kind.
+
+    Nothing is loaded. Raises `ModelNotFetched` for a known model that is not here.
+    """
     folder = None if model == "embedded" else folder_of(model)
     pipeline = pipeline_of(folder) if folder else None
     if folder is None or pipeline not in FAMILIES:
-        return Defaults()
-    return identify(folder, pipeline, read_manifest(folder))[0].defaults
+        return None
+    return identify(folder, pipeline, read_manifest(folder))[0]
 
 
 def _json(path: Path) -> object:

@@ -184,20 +184,11 @@ LORA = ("cogview4-6b", "z-image", "qwen-image", "taiyi-1b", "sdxl")
 @pytest.fixture(scope="module")
 def lora_folder(hub_folder, tmp_path_factory):
     """Id of a row -> a folder with a LoRA of its own layers, written by diffusers."""
-    from peft import LoraConfig, get_peft_model_state_dict
-
-    from tests.tiny_hub import build
+    from tests.tiny_hub import lora
 
     def folder(name: str):
-        pipeline, path = build(name), tmp_path_factory.mktemp("lora") / name
-        part = families.MODELS[name].family.denoiser
-        denoiser = getattr(pipeline, part)
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            config = LoraConfig(r=4, lora_alpha=4, target_modules=["to_q"], init_lora_weights=False)
-            denoiser.add_adapter(config, adapter_name="x")
-        state = get_peft_model_state_dict(denoiser, adapter_name="x")
-        type(pipeline).save_lora_weights(path, **{f"{part}_lora_layers": state})
+        path = tmp_path_factory.mktemp("lora") / name
+        lora(name, path)
         return path
 
     return folder

@@ -50,9 +50,10 @@ SURFACE = {
         "--steps -o"
     ),
     "batch": (
-        "--device --dry-run --embed-request --format --guidance --help --id --json --keep-best-of "
-        "--metrics --model --negative --no-scores --output --retry-mismatch --same-noise --seed "
-        "--sheet --size --skip-bad --steps --template --visible-label --workers -n -o TABLE"
+        "--adapter --device --dry-run --embed-request --format --guidance --help --id --json "
+        "--keep-best-of --lora --metrics --model --negative --no-scores --output "
+        "--retry-mismatch --same-noise --seed --sheet --size --skip-bad --steps --template "
+        "--visible-label --workers -n -o TABLE"
     ),
     "replay": "--device --help --json --model --reference FILE...",
     "generate": (
