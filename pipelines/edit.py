@@ -25,6 +25,7 @@ from mmgen.mask.choose import feathered
 from mmgen.pixels.sizes import padded
 from mmgen.seeds import seeds_for
 from mmgen.values import (
+    Defaults,
     Edit,
     Generator,
     ImageRequest,
@@ -101,14 +102,15 @@ class EditPipeline:
         strength: float = 0.6,
         negative_prompt: str = "",
         num_images: int = 1,
-        num_inference_steps: int = 24,
-        guidance_scale: float = 4.0,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
         seed: int | None = None,
         on_step: OnStep | None = None,
     ) -> TextToImageOutput:
         """`num_images` results of one picture, with seeds s, s+1, ...
 
-        `strength`: 0.05 to 1; how far from the parent a result may go. Raises
+        `strength`: 0.05 to 1; how far from the parent a result may go. Steps and guidance
+        are the model's own where None is given. Raises
         `RequestError`, `PictureError` and leaves of `mmgen.mask.choose` before anything
         is drawn, and `Cancelled`.
         """
@@ -120,6 +122,8 @@ class EditPipeline:
         with tempfile.TemporaryDirectory(prefix="mmgen-") as folder:
             pictures, mask_sha256 = _as_files(source, canvas, Path(folder))
             height, width = canvas.pixels.shape[:2]
+            own: Defaults = getattr(self.generator, "defaults", Defaults())
+            steps, guidance = num_inference_steps, guidance_scale
             edit = Edit(
                 operation="edit",
                 parent_sha256=source.sha256,
@@ -132,8 +136,8 @@ class EditPipeline:
                     negative_prompt=negative_prompt,
                     height=height,
                     width=width,
-                    num_inference_steps=num_inference_steps,
-                    guidance_scale=guidance_scale,
+                    num_inference_steps=own.num_inference_steps if steps is None else steps,
+                    guidance_scale=own.guidance_scale if guidance is None else guidance,
                     seed=one,
                     model=self.generator.id,
                     edit=edit,

@@ -47,8 +47,10 @@ def _edit(
     strength: Annotated[str, typer.Option("--strength", help="help.strength", metavar="X")] = "0.6",
     n: Annotated[str, typer.Option("-n", help="help.edit_n", metavar="N")] = "1",
     seed: Annotated[str | None, typer.Option("--seed", help="help.seed", metavar="S")] = None,
-    steps: Annotated[str, typer.Option("--steps", help="help.steps", metavar="N")] = "24",
-    guidance: Annotated[str, typer.Option("--guidance", help="help.guidance", metavar="X")] = "4.0",
+    steps: Annotated[str | None, typer.Option("--steps", help="help.steps", metavar="N")] = None,
+    guidance: Annotated[
+        str | None, typer.Option("--guidance", help="help.guidance", metavar="X")
+    ] = None,
     negative: Annotated[
         str, typer.Option("--negative", help="help.negative", metavar="TEXT", show_default=False)
     ] = "",
@@ -74,8 +76,10 @@ def _edit(
         strength=usage.number("strength", strength),
         negative_prompt=negative,
         num_images=usage.whole_number("-n", n),
-        num_inference_steps=usage.whole_number("num_inference_steps", steps),
-        guidance_scale=usage.number("guidance_scale", guidance),
+        num_inference_steps=None
+        if steps is None
+        else usage.whole_number("num_inference_steps", steps),
+        guidance_scale=None if guidance is None else usage.number("guidance_scale", guidance),
         seed=None if seed is None else usage.whole_number("seed", seed),
         model=model,
         device=device,

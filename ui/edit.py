@@ -34,8 +34,9 @@ class EditOrder:
     strength: float
     negative_prompt: str
     num_images: int
-    num_inference_steps: int
-    guidance_scale: float
+    num_inference_steps: int | None
+    """None, here and below: the model's own default."""
+    guidance_scale: float | None
     seed: int | None
     model: str | None
     device: str | None

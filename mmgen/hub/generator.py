@@ -22,8 +22,8 @@ from mmgen.errors import (
     TooManyReferences,
     UnknownChoice,
 )
-from mmgen.hub import adapters, calls
-from mmgen.hub.families import Family, HubModel
+from mmgen.hub import adapters, calls, edits
+from mmgen.hub.families import MODELS, Family, HubModel
 from mmgen.hub.memory import Ladder
 from mmgen.values import Defaults, ImageRequest, OnStep, Step
 
@@ -134,8 +134,9 @@ class HubGenerator:
         self._check(request)
         advice: list[MmgenWarning] = []
         low, high = self.row.sides
-        if min(request.height, request.width) < low or max(request.height, request.width) > high:
-            got = f"{request.width}x{request.height}"
+        height, width = self._drawn_size(request)
+        if min(height, width) < low or max(height, width) > high:
+            got = f"{width}x{height}"
             advice.append(SizeUnusual(model=self.id, low=low, high=high, got=got))
         if request.negative_prompt and not (
             self.family.has_negative and calls.uses_negative(self.family, request)
@@ -143,9 +144,16 @@ class HubGenerator:
             advice.append(NegativeUnused(model=self.id, guidance=request.guidance_scale))
         return [*advice, *self._unread(request)]
 
+    def _drawn_size(self, request: ImageRequest) -> tuple[int, int]:
+        if request.edit is None:
+            return request.height, request.width
+        return edits.drawn_size(self.row, request.height, request.width)
+
     def _check(self, request: ImageRequest) -> None:
         step = self.family.side_multiple
-        for name, side in (("height", request.height), ("width", request.width)):
+        if request.edit is not None:
+            edits.check_edit(self.row, self.id, request.edit, tuple(MODELS.values()))
+        for name, side in zip(("height", "width"), self._drawn_size(request), strict=True):
             if side % step:
                 raise NotMultiple(name=name, got=side, of=step, near=round(side / step) * step)
         for adapter, _ in request.adapters:
@@ -153,11 +161,11 @@ class HubGenerator:
                 loaded = ", ".join(self._adapters) or "none"
                 raise UnknownChoice(name="adapters", got=adapter, allowed=loaded)
         given = len(request.references)
-        if self.family.edits and not given:
+        if self.family.edits and not given and request.edit is None:
             raise Missing(
                 name="--reference", advice=f"{self.id} edits pictures: give one to four of them"
             )
-        if given and not self.family.edits:
+        if request.edit is None and given and not self.family.edits:
             if not self.family.img2img:
                 raise UnknownChoice(
                     name="references", got=f"{given} pictures", allowed=f"none for {self.id}"
@@ -178,7 +186,9 @@ class HubGenerator:
         return [PromptTruncated(limit=limit, rest=rest)]
 
     def checks(self, request: ImageRequest) -> Mapping[str, Any] | None:
-        """How a reference was used, where the model starts from it; else None."""
+        """How a reference was used, where it is the start; the size of an edit; else None."""
+        if request.edit is not None:
+            return {"size": {"drawn": list(self._drawn_size(request)), "steps": ["lanczos"]}}
         if request.references and not self.family.edits:
             return {"reference": {"strength": calls.strength_of(request)}}
         return None
@@ -216,8 +226,11 @@ class HubGenerator:
         filled = group + [group[-1]] * (self.micro_batch - len(group))
         given = [[read(sha256) for sha256, _ in request.references] for request in filled]
         pipeline, options = self.pipeline, calls.arguments(self.family, filled, given, watch)
-        if group[0].references and not self.family.edits:
-            pipeline = self._starting_from_a_picture()
+        if group[0].edit is not None:
+            pipeline = self._over_the_same_weights(edits.pipeline_for(self.family, group[0].edit))
+            options |= edits.starting_points(self.row, filled, read)
+        elif group[0].references and not self.family.edits:
+            pipeline = self._over_the_same_weights(self.family.img2img)
             options["image"] = [_framed(one[0], filled[0]) for one in given]
             options["strength"] = calls.strength_of(group[0])
         named = tuple((one[:32], weight) for one, weight in group[0].adapters)
@@ -230,13 +243,17 @@ class HubGenerator:
             if is_black:
                 said = PictureWithheld(model=self.id, seed=request.seed)
                 warnings.warn(said, stacklevel=2)
-        return [np.round(made.images[index] * 255).astype(np.uint8) for index in range(len(group))]
+        pixels = np.round(made.images * 255).astype(np.uint8)
+        return [
+            edits.cut_out(pixels[index], request) if request.edit else pixels[index]
+            for index, request in enumerate(group)
+        ]
 
-    def _starting_from_a_picture(self) -> Any:
-        """The family's img2img pipeline over the same weights."""
+    def _over_the_same_weights(self, name: str) -> Any:
+        """The pipeline class `name` of diffusers with the parts of this one."""
         import diffusers
 
-        kind = getattr(diffusers, self.family.img2img)
+        kind = getattr(diffusers, name)
         pipeline = kind.from_pipe(self.pipeline)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -297,14 +314,12 @@ class _Watch:
         self, pipeline: Any, index: int, timestep: Any, tensors: dict[str, Any]
     ) -> dict[str, Any]:
         steps = getattr(pipeline, "num_timesteps", None) or self._request.num_inference_steps
-        latents, request = tensors["latents"], self._request
+        latents, (height, width) = tensors["latents"], self._generator._drawn_size(self._request)
         step = Step(
             index=self._group * steps + index + 1,
             of=self._groups * steps,
             timestep=float(timestep),
-            preview=lambda: calls.decode(
-                self._generator.family, pipeline, latents, request.height, request.width
-            ),
+            preview=lambda: calls.decode(self._generator.family, pipeline, latents, height, width),
         )
         if self._on_step is not None and not self._on_step(step):
             raise Cancelled(done=self._done, total=self._of)

@@ -39,6 +39,7 @@ ERRORS = {
     "adapter.broken": "适配器 {path} 不能用（{reason}），请重新取得。",
     "adapter.pickle": "适配器 {path} 是 pickle 权重，载入时可能运行代码，请用 safetensors。",
     "adapter.unfit": "适配器 {path} 是给别的模型做的（{reason}），请和它自己的底模一起用。",
+    "model.edit_unsupported": "{model} 不会{what}，可以换用：{allowed}。",
     "device.dtype_unfit": "{model} 用 {got} 算不准，可以用 {allowed}。",
     "device.out_of_memory": (
         "{device} 的内存不够，用了 {placement} 也放不下；请换小一些的尺寸或模型，或关掉别的程序。"
@@ -74,6 +75,8 @@ PHRASES = {
     "not https": "不是 https",
     "size or sha256 differs": "大小或 sha256 不同",
     "unusual characters": "有不寻常的字符",
+    "change a part of a picture": "只改图片的一部分",
+    "start from a picture": "从已有的图片改起",
     "edit": "改图",
     "img2img": "以图起步",
     "commercial use is allowed; the harmful uses listed in its annex are not": (
