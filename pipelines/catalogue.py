@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from mmgen.catalogue.builtin import NAME
 from mmgen.catalogue.errors import (
     CatalogueBroken,
     CatalogueEmpty,
     CatalogueMissing,
     CatalogueOtherModel,
+    CatalogueReadOnly,
     IndexRebuilt,
     ItemMissing,
 )
@@ -320,7 +322,12 @@ def list_catalogues(owner: str = LOCAL_OWNER) -> list[CatalogueSummary]:
 
 
 def folder_of(name: str, owner: str = LOCAL_OWNER) -> Path:
-    """Where the catalogue of this name lies, if it exists: names on disk are ids."""
+    """Where the catalogue of this name lies, if it exists: names on disk are ids.
+
+    Raises `CatalogueReadOnly` for the built-in one, which no user's may hide.
+    """
+    if _clean_name(name) == NAME:
+        raise CatalogueReadOnly(name=name)
     digest = hashlib.sha256(_clean_name(name).encode()).hexdigest()[:16]
     return catalogues_path(owner) / digest
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import apsw
 import numpy as np
 
+from mmgen.catalogue import statements
 from mmgen.catalogue.errors import (
     CatalogueBroken,
     CatalogueMissing,
@@ -37,43 +37,6 @@ _BUSY_MS = 60_000
 _FETCH = 4_096
 _MOST_BOUND = 30_000
 """Below SQLite's limit of 32,766 parameters a statement."""
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-CREATE TABLE items (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    item TEXT NOT NULL UNIQUE,
-    source TEXT NOT NULL,
-    key TEXT NOT NULL,
-    path TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    caption TEXT,
-    licence TEXT,
-    owner TEXT NOT NULL,
-    facts TEXT NOT NULL,
-    attributes TEXT NOT NULL,
-    seen TEXT NOT NULL,
-    vector BLOB NOT NULL,
-    UNIQUE (source, key)
-);
-CREATE INDEX items_sha256 ON items (sha256);
-CREATE TABLE attributes (
-    name TEXT NOT NULL,
-    value TEXT NOT NULL,
-    id INTEGER NOT NULL REFERENCES items (id) ON DELETE CASCADE,
-    PRIMARY KEY (name, value, id)
-) WITHOUT ROWID;
-CREATE INDEX attributes_id ON attributes (id);
-CREATE TABLE encoded_anew (
-    model_sha256 TEXT NOT NULL,
-    id INTEGER NOT NULL,
-    vector BLOB NOT NULL,
-    PRIMARY KEY (model_sha256, id)
-) WITHOUT ROWID;
-"""
-_KNOWN = "id, item, source, key, path, sha256, size, mtime_ns, facts"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,8 +88,8 @@ class CatalogueStore:
             raise OutputNotWritable(path=folder, reason=error.strerror or error) from error
         store = cls(folder, _connect(folder))
         with store._change() as cursor:
-            if not _version(cursor):
-                cursor.execute(_SCHEMA)
+            if not statements.version_of(cursor):
+                cursor.execute(statements.SCHEMA)
                 cursor.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 cursor.execute(f"PRAGMA user_version = {FORMAT}")
                 started = {**dataclasses.asdict(facts), "change": 0, "removals": 0}
@@ -156,7 +119,7 @@ class CatalogueStore:
     def facts(self) -> CatalogueFacts:
         """Name, owner and retrieval model."""
         with self._read() as cursor:
-            meta = _meta(cursor)
+            meta = statements.read_meta(cursor)
         names = [field.name for field in dataclasses.fields(CatalogueFacts)]
         return CatalogueFacts(**{name: meta[name] for name in names if name in meta})
 
@@ -167,11 +130,11 @@ class CatalogueStore:
     def state(self) -> State:
         """The counts, all from one moment."""
         with self._read() as cursor:
-            meta = _meta(cursor)
+            meta = statements.read_meta(cursor)
             last = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
             return State(
-                items=_single(cursor, "SELECT count(*) FROM items"),
-                last_id=_single(cursor, last) or 0,
+                items=statements.single(cursor, "SELECT count(*) FROM items"),
+                last_id=statements.single(cursor, last) or 0,
                 removals=meta["removals"],
                 change=meta["change"],
                 model_sha256=meta["model_sha256"],
@@ -179,22 +142,22 @@ class CatalogueStore:
 
     def known(self, source: str) -> dict[str, KnownFile]:
         """Key -> file, of everything that came from `source`."""
-        sql = f"SELECT {_KNOWN} FROM items WHERE source = ?"  # noqa: S608 - a constant
+        sql = f"SELECT {statements.KNOWN} FROM items WHERE source = ?"  # noqa: S608 - a constant
         with self._read() as cursor:
-            return {row[3]: _known(row) for row in cursor.execute(sql, (source,))}
+            return {row[3]: statements.known_file(row) for row in cursor.execute(sql, (source,))}
 
     def with_sha256(self, sha256: str) -> list[KnownFile]:
         """Every row whose picture has these bytes, oldest first."""
-        sql = f"SELECT {_KNOWN} FROM items WHERE sha256 = ? ORDER BY id"  # noqa: S608
+        sql = f"SELECT {statements.KNOWN} FROM items WHERE sha256 = ? ORDER BY id"  # noqa: S608
         with self._read() as cursor:
-            return [_known(row) for row in cursor.execute(sql, (sha256,))]
+            return [statements.known_file(row) for row in cursor.execute(sql, (sha256,))]
 
     def files(self) -> Iterator[KnownFile]:
         """Every row, in order of ids."""
-        sql = f"SELECT {_KNOWN} FROM items WHERE id > ? ORDER BY id LIMIT {_FETCH}"  # noqa: S608
+        sql = f"SELECT {statements.KNOWN} FROM items WHERE id > ? ORDER BY id LIMIT {_FETCH}"  # noqa: S608
         last = 0
         while rows := self._all(sql, (last,)):
-            yield from map(_known, rows)
+            yield from map(statements.known_file, rows)
             last = rows[-1][0]
 
     def vector(self, row_id: int) -> bytes:
@@ -225,7 +188,7 @@ class CatalogueStore:
                 "SELECT id, item, path, sha256, caption, licence, owner, attributes, seen "  # noqa: S608
                 f"FROM items WHERE id IN ({marks})"  # only question marks
             )
-            found.update((row[0], _item(row)) for row in self._all(sql, piece))
+            found.update((row[0], statements.catalogue_item(row)) for row in self._all(sql, piece))
         return [found[int(each)] for each in ids if int(each) in found]
 
     def find(self, item: str) -> CatalogueItem | None:
@@ -264,11 +227,11 @@ class CatalogueStore:
         `#3` ... where a picture from elsewhere has it already.
         """
         with self._change() as cursor:
-            meta = _meta(cursor)
+            meta = statements.read_meta(cursor)
             if meta["model_sha256"] != model_sha256:
                 theirs, ours = meta["model_sha256"][:12], model_sha256[:12]
                 raise CatalogueOtherModel(name=meta["name"], theirs=theirs, ours=ours)
-            return [_put(cursor, row, owner) for row in rows]
+            return [statements.put(cursor, row, owner) for row in rows]
 
     def follow(self, row_id: int, new: NewItem) -> None:
         """The file of a row has moved: same picture, same id, new place and words."""
@@ -278,17 +241,17 @@ class CatalogueStore:
                 "caption = ?, licence = ?, facts = ?, attributes = ?, seen = ? WHERE id = ?",
                 (
                     *(new.source, new.key, new.path, new.size, new.mtime_ns),
-                    *(new.caption, new.licence, new.facts, _json(new.attributes)),
-                    *(_json(new.seen), row_id),
+                    *(new.caption, new.licence, new.facts, statements.as_json(new.attributes)),
+                    *(statements.as_json(new.seen), row_id),
                 ),
             )
             cursor.execute("DELETE FROM attributes WHERE id = ?", (row_id,))
-            _put_attributes(cursor, row_id, new)
+            statements.put_attributes(cursor, row_id, new)
 
     def remove(self, ids: Iterable[int]) -> int:
         """Take rows out, in one transaction; returns how many were there."""
         with self._change() as cursor:
-            return sum(_remove(cursor, row_id) for row_id in ids)
+            return sum(statements.remove(cursor, row_id) for row_id in ids)
 
     def put_anew(self, model_sha256: str, vectors: Mapping[int, bytes]) -> None:
         """Keep vectors of another model beside those in use, until all are there."""
@@ -316,7 +279,7 @@ class CatalogueStore:
                 (model_sha256,),
             ).fetchall()
             for (row_id,) in lost:
-                _remove(cursor, row_id)
+                statements.remove(cursor, row_id)
             cursor.execute(
                 "UPDATE items SET vector = (SELECT vector FROM encoded_anew "
                 "WHERE encoded_anew.id = items.id AND model_sha256 = ?)",
@@ -361,7 +324,7 @@ class CatalogueStore:
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
-                if _version(cursor):
+                if statements.version_of(cursor):
                     cursor.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
             except BaseException:
                 if self._connection.in_transaction:  # a full disk has rolled back by itself
@@ -382,7 +345,7 @@ class CatalogueStore:
 
     def _check_version(self) -> None:
         with self._errors(), self._lock:
-            version = _version(self._connection.cursor())
+            version = statements.version_of(self._connection.cursor())
         if version > FORMAT:
             raise CatalogueNewer(path=self.folder / FILE, got=version, limit=FORMAT)
         if version < FORMAT:
@@ -393,7 +356,7 @@ def _connect(folder: Path) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(folder / FILE))
         connection.set_busy_timeout(_BUSY_MS)
-        if _version(connection.cursor()) <= FORMAT:
+        if statements.version_of(connection.cursor()) <= FORMAT:
             connection.pragma("journal_mode", "WAL")
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
@@ -402,90 +365,3 @@ def _connect(folder: Path) -> apsw.Connection:
     except apsw.Error as error:
         raise CatalogueBroken(path=folder / FILE, reason=error) from error
     return connection
-
-
-def _meta(cursor: apsw.Cursor) -> dict[str, Any]:
-    rows: list[Any] = cursor.execute("SELECT key, value FROM meta").fetchall()
-    return dict(rows)
-
-
-def _version(cursor: apsw.Cursor) -> int:
-    return int(_single(cursor, "PRAGMA user_version"))
-
-
-def _single(cursor: apsw.Cursor, sql: str) -> Any:
-    row = cursor.execute(sql).fetchone()
-    return row[0] if row else None
-
-
-def _put(cursor: apsw.Cursor, row: NewItem, owner: str) -> str:
-    place = (row.source, row.key)
-    old = cursor.execute(
-        "SELECT id, item FROM items WHERE source = ? AND key = ?", place
-    ).fetchone()
-    if old:
-        _remove(cursor, old[0])
-    item = old[1] if old else _free_name(cursor, row.item)
-    cursor.execute(
-        "INSERT INTO items (item, source, key, path, sha256, size, mtime_ns, caption, licence, "
-        "owner, facts, attributes, seen, vector) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *(item, *place, row.path, row.sha256, row.size, row.mtime_ns),
-            *(row.caption, row.licence, owner, row.facts),
-            *(_json(row.attributes), _json(row.seen), row.vector),
-        ),
-    )
-    _put_attributes(cursor, cursor.connection.last_insert_rowid(), row)
-    return item
-
-
-def _free_name(cursor: apsw.Cursor, wished: str) -> str:
-    name, number = wished, 1
-    while cursor.execute("SELECT 1 FROM items WHERE item = ?", (name,)).fetchone():
-        number += 1
-        name = f"{wished}#{number}"
-    return name
-
-
-def _put_attributes(cursor: apsw.Cursor, row_id: int, row: NewItem) -> None:
-    attributes = {**row.seen, **row.attributes}
-    cursor.executemany(
-        "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?)",
-        ((name, value, row_id) for name, values in attributes.items() for value in values),
-    )
-
-
-def _remove(cursor: apsw.Cursor, row_id: Any) -> int:
-    cursor.execute("DELETE FROM items WHERE id = ?", (row_id,))
-    removed = cursor.connection.changes()
-    cursor.execute("UPDATE meta SET value = value + ? WHERE key = 'removals'", (removed,))
-    return removed
-
-
-def _json(attributes: Mapping[str, Sequence[str]]) -> str:
-    return json.dumps(dict(attributes), ensure_ascii=False, separators=(",", ":"))
-
-
-def _known(row: Sequence[Any]) -> KnownFile:
-    names = _KNOWN.split(", ")
-    return KnownFile(**dict(zip(names, row, strict=True)))
-
-
-def _item(row: Sequence[Any]) -> CatalogueItem:
-    given, seen = _attributes(row[7]), _attributes(row[8])
-    return CatalogueItem(
-        id=row[0],
-        item=row[1],
-        path=row[2],
-        sha256=row[3],
-        caption=row[4],
-        licence=row[5],
-        owner=row[6],
-        attributes={**seen, **given},
-        seen=seen,
-    )
-
-
-def _attributes(text: str) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(values) for name, values in json.loads(text).items()}

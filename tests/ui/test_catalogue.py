@@ -88,6 +88,7 @@ def test_check_and_remove(added, capsys):
         (["search", "红色", "-n", "0"], "允许的范围是 1 到 1000"),
         (["search", "红色", "--sheet", "x.gif"], "可以选的是"),
         (["catalogue", "add", "/nowhere"], "没有这个文件或目录"),
+        (["catalogue", "check", "builtin"], "自带的，不能改动"),
         (["catalogue", "remove"], "请写上编号"),
         (["catalogue", "check", "没有的"], "没有叫 没有的 的图库"),
         (["generate", "裙子", "--retrieve", "9"], "允许的范围是 0 到 4"),
