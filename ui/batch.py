@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgen.errors import Conflict, MmgenError, OutOfRange
+from mmgen.errors import Conflict, MmgenError
 from mmgen.home import database_path
 from mmgen.jobs.items import ItemState, NewItem
 from mmgen.jobs.store import JobStore
-from mmgen.settings import load_settings
+from mmgen.settings import Settings, load_settings
 from mmgen.tables.open import open_table
 from mmgen.tables.row import BadRow, TableRowBad
 from ui.batch_rejects import Rejects
 from ui.batch_watch import BatchWatch
+from ui.engine import Engine
 from ui.generate import check_folder
 from ui.show_errors import tell
 from ui.words import duration, say, sentence
@@ -25,11 +26,11 @@ from ui.words import duration, say, sentence
 if TYPE_CHECKING:
     from mmgen.values import ImageRequest
     from pipelines.batch import BatchPlan
+    from pipelines.ray_engine import Cluster
     from pipelines.run_job import Outcome
 
 _MOST_SHOWN = 20
 _QUIET_S = 2.0
-_MOST_WORKERS = 64
 _SOME_FAILED = 3
 
 
@@ -61,7 +62,7 @@ class BatchOrder:
     has_scores: bool
     keep_best_of: int
     retry_mismatch: int
-    workers: int
+    engine: Engine
     metrics: Path | None
     as_json: bool
     model: str | None
@@ -85,8 +86,7 @@ def run_batch(order: BatchOrder) -> int:
     Returns 0, 2 (rows are wrong and nothing was started), 3 (some rows failed or
     were left out), 4 (paused) or 130.
     """
-    if not 1 <= order.workers <= _MOST_WORKERS:
-        raise OutOfRange(name="workers", got=order.workers, low=1, high=_MOST_WORKERS)
+    cluster = order.engine.cluster()
     for option, is_asked in _needing_scores(order).items():
         if is_asked and not order.has_scores:
             raise Conflict(first=option, second="--no-scores")
@@ -103,7 +103,7 @@ def run_batch(order: BatchOrder) -> int:
     if order.is_dry_run:
         _show_plan(order, survey, settings.model, plan.base)
         return 0
-    outcome = _draw(order, plan, settings.model, settings.device)
+    outcome = _draw(order, plan, settings, cluster)
     return outcome.exit_code or (_SOME_FAILED if survey.bad else 0)
 
 
@@ -188,14 +188,16 @@ def _items(plan: BatchPlan, job: str) -> Iterator[NewItem]:
             position += len(row.seeds)
 
 
-def _draw(order: BatchOrder, plan: BatchPlan, model: str, device: str) -> Outcome:
+def _draw(
+    order: BatchOrder, plan: BatchPlan, settings: Settings, cluster: Cluster | None
+) -> Outcome:
     from pipelines.run_job import run_job
 
     began = time.monotonic()
     store = JobStore(database_path())
     options = {
-        "model": model,
-        "device": device,
+        "model": settings.model,
+        "device": settings.device,
         "quality": order.has_scores,
         "keep_best_of": order.keep_best_of,
         "retry_mismatch": order.retry_mismatch,
@@ -219,7 +221,8 @@ def _draw(order: BatchOrder, plan: BatchPlan, model: str, device: str) -> Outcom
             store,
             job,
             options=options,
-            workers=order.workers,
+            workers=order.engine.workers,
+            cluster=cluster,
             on_event=watch.on_event,
             asked=watch.asked,
         )
@@ -291,7 +294,7 @@ def _show_plan(order: BatchOrder, survey: _Survey, model: str, base: ImageReques
         "bad": survey.bad,
         "pictures": survey.pictures,
         "drawn": left,
-        "seconds": None if seconds is None else round(left * seconds / order.workers, 1),
+        "seconds": None if seconds is None else round(left * seconds / order.engine.workers, 1),
         "folder": str(order.folder.absolute()),
     }
     if order.as_json:

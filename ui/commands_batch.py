@@ -9,6 +9,7 @@ import typer
 
 from ui import usage
 from ui.command_frame import Adapter, Command, Device, Json, Model
+from ui.commands_jobs import Address, EngineName, Gpus, StoreUrl, Workers, engine_of
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +61,11 @@ def _batch(
     retry_mismatch: Annotated[
         str, typer.Option("--retry-mismatch", help="help.retry_mismatch", metavar="N")
     ] = "0",
-    workers: Annotated[str, typer.Option("--workers", help="help.workers", metavar="N")] = "1",
+    workers: Workers = "1",
+    engine: EngineName = "local",
+    address: Address = None,
+    gpus: Gpus = "0",
+    store_url: StoreUrl = None,
     metrics: Annotated[
         Path | None, typer.Option("--metrics", help="help.metrics", metavar="FILE")
     ] = None,
@@ -94,7 +99,7 @@ def _batch(
         has_scores=not no_scores,
         keep_best_of=usage.whole_number("keep_best_of", keep_best_of),
         retry_mismatch=usage.whole_number("retry_mismatch", retry_mismatch),
-        workers=usage.whole_number("workers", workers),
+        engine=engine_of(workers, engine, address, gpus, store_url),
         metrics=metrics,
         as_json=json,
         model=model,

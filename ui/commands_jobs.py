@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ui import usage
 from ui.command_frame import Command, Device, Json, Model, group
+
+if TYPE_CHECKING:
+    from ui.engine import Engine
 
 jobs_app = group("help.jobs")
 
@@ -15,10 +18,25 @@ Job = Annotated[str, typer.Argument(help="help.job", metavar="JOB")]
 Rows = Annotated[list[str] | None, typer.Argument(help="help.job_rows", metavar="[ROW...]")]
 Workers = Annotated[str, typer.Option("--workers", help="help.workers", metavar="N")]
 
-Engine = Annotated[str, typer.Option("--engine", help="help.engine", metavar="NAME")]
+EngineName = Annotated[str, typer.Option("--engine", help="help.engine", metavar="NAME")]
 Address = Annotated[str | None, typer.Option("--address", help="help.address", metavar="HOST:PORT")]
 Gpus = Annotated[str, typer.Option("--gpus", help="help.gpus", metavar="N")]
 StoreUrl = Annotated[str | None, typer.Option("--store-url", help="help.store_url", metavar="URL")]
+
+
+def engine_of(
+    workers: str, name: str, address: str | None, gpus: str, store_url: str | None
+) -> Engine:
+    """What the five options say, unchecked but for their being numbers."""
+    from ui.engine import Engine
+
+    return Engine(
+        workers=usage.whole_number("workers", workers),
+        name=name,
+        address=address,
+        gpus=usage.number("gpus", gpus),
+        store_url=store_url,
+    )
 
 
 @jobs_app.command("list", cls=Command, help="help.jobs_list")
@@ -39,7 +57,7 @@ def _show(job: Job, json: Json = False) -> None:
 def _resume(
     job: Job,
     workers: Workers = "1",
-    engine: Engine = "local",
+    engine: EngineName = "local",
     address: Address = None,
     gpus: Gpus = "0",
     store_url: StoreUrl = None,
@@ -50,11 +68,7 @@ def _resume(
     from ui.jobs import Running, resume_job
 
     how = Running(
-        workers=usage.whole_number("workers", workers),
-        engine=engine,
-        address=address,
-        gpus=usage.number("gpus", gpus),
-        store_url=store_url,
+        engine=engine_of(workers, engine, address, gpus, store_url),
         model=model,
         device=device,
     )

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from mmgen.errors import UnknownChoice
 from mmgen.home import database_path
 from mmgen.jobs.items import Item, ItemState, Job, JobState
 from mmgen.jobs.store import JobStore, Progress
 from mmgen.settings import load_settings
-from mmgen.values import check_number, check_whole
+from ui.engine import Engine
 from ui.words import duration, phrase, say
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 _QUIET_S = 2.0
 _SHORT_ID = 8
 _NOT_WHOLE = 1
-_MOST_WORKERS = 64
-_ENGINES = ("local", "ray")
 
 
 def list_jobs(*, as_json: bool) -> None:
@@ -82,11 +79,7 @@ def show_job(typed: str, *, as_json: bool) -> None:
 class Running:
     """What was typed about how a job is to run."""
 
-    workers: int = 1
-    engine: str = "local"
-    address: str | None = None
-    gpus: float = 0.0
-    store_url: str | None = None
+    engine: Engine
     model: str | None = None
     device: str | None = None
 
@@ -112,23 +105,18 @@ def report_job(typed: str, *, as_json: bool) -> None:
 
 def draw_job(store: JobStore, job: str, how: Running, *, as_json: bool) -> int:
     """Run a planned job in the foreground, telling how it goes; returns the exit code."""
-    from pipelines.ray_engine import Cluster
     from pipelines.run_job import run_job
 
-    check_whole("workers", how.workers, 1, _MOST_WORKERS)
-    check_number("gpus", how.gpus, 0, _MOST_WORKERS)
-    if how.engine not in _ENGINES:
-        raise UnknownChoice(name="engine", got=how.engine, allowed=", ".join(_ENGINES))
+    cluster = how.engine.cluster()
     load_settings({"model": how.model, "device": how.device})
-    cluster = Cluster(address=how.address, gpus=how.gpus, output=how.store_url)
     typed_options = {"model": how.model, "device": how.device}
     with JobWatch(store, job, as_json=as_json) as watch:
         outcome = run_job(
             store,
             job,
             options={name: value for name, value in typed_options.items() if value},
-            workers=how.workers,
-            cluster=cluster if how.engine == "ray" else None,
+            workers=how.engine.workers,
+            cluster=cluster,
             on_event=watch.on_event,
             asked=watch.asked,
         )

@@ -50,10 +50,10 @@ SURFACE = {
         "--steps -o"
     ),
     "batch": (
-        "--adapter --device --dry-run --embed-request --format --guidance --help --id --json "
-        "--keep-best-of --lora --metrics --model --negative --no-scores --output "
-        "--retry-mismatch --same-noise --seed --sheet --size --skip-bad --steps --template "
-        "--visible-label --workers -n -o TABLE"
+        "--adapter --address --device --dry-run --embed-request --engine --format --gpus "
+        "--guidance --help --id --json --keep-best-of --lora --metrics --model --negative "
+        "--no-scores --output --retry-mismatch --same-noise --seed --sheet --size --skip-bad "
+        "--steps --store-url --template --visible-label --workers -n -o TABLE"
     ),
     "replay": "--device --help --json --model --reference FILE...",
     "generate": (

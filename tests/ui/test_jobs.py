@@ -80,6 +80,7 @@ def test_what_is_wrong_is_said(arguments, said, store, capsys):
         (["--workers", "0"], "允许的范围是 1 到 64"),
         (["--engine", "slurm"], "可以选的是 local, ray"),
         (["--engine", "ray", "--address", "10.0.0.5:6379"], "RAY_AUTH_MODE=token"),
+        (["--address", "10.0.0.5:6379"], "要和它一起用"),
     ],
 )
 def test_how_to_run_is_checked_before_anything_starts(

@@ -15,7 +15,7 @@ INTERFACE = {
     "help.job": "Id of a job, its beginning, or its output folder",
     "help.job_rows": "Only the rows of these keys (such as SKUs); default all",
     "help.workers": "Worker processes; each loads the model",
-    "help.engine": "local (processes here) or ray (a cluster, several GPUs)",
+    "help.engine": "local or ray (several hosts or GPUs)",
     "help.address": "Address of the Ray cluster; default: one is started here",
     "help.gpus": "GPUs for each Ray worker",
     "help.store_url": "Write to an object store, e.g. s3://bucket/folder (with ray)",

@@ -23,6 +23,7 @@ NAMES = {
 PHRASES = {
     "run `mmgen batch` with its table again": "请用原来的表格再运行一次 mmgen batch",
     "`mmgen jobs retry` brings it back": "可以用 mmgen jobs retry 恢复",
+    "--address, --gpus and --store-url go with it": "--address、--gpus 和 --store-url 要和它一起用",
     "unset": "没有设置",
     "of this machine": "（本机）",
     "planning": "计划中",
@@ -79,7 +80,7 @@ INTERFACE = {
     "help.job": "任务编号（开头几位即可）或它的输出目录",
     "help.job_rows": "只要这些行的编号（如 SKU）；不写就是全部",
     "help.workers": "工作进程数；每个都要载入一次模型",
-    "help.engine": "local（本机进程）或 ray（Ray 集群，多机或多卡）",
+    "help.engine": "local（本机）或 ray（多机、多卡）",
     "help.address": "Ray 集群的地址；不写就在本机起一个",
     "help.gpus": "每个 Ray 工作进程占几块显卡",
     "help.store_url": "写到对象存储，如 s3://桶/目录（用 ray 时）",

@@ -238,6 +238,27 @@ def test_a_wrong_option_is_said_before_anything_starts(batch, out, arguments, sa
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--engine", "ray", "--address", "10.0.0.5:6379"], "RAY_AUTH_MODE=token"),
+        (["--engine", "ray", "--address", "ray://studio.example:10001"], "RAY_AUTH_MODE=token"),
+        (["--engine", "slurm"], "可以选的是 local, ray"),
+        (["--store-url", "s3://bucket/summer"], "要和它一起用"),
+        (["--workers", "65"], "允许的范围是 1 到 64"),
+    ],
+)
+def test_a_wrong_place_to_run_is_said_before_anything_starts(
+    batch, out, empty_home, arguments, said, monkeypatch
+):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    code, _, err = batch(TABLE, *arguments)
+    assert code == 2
+    assert said in err
+    assert not out.exists()
+    assert not list(empty_home.iterdir())
+
+
 def test_a_table_without_words_says_what_to_do(tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("sku,颜色\nA,红\n", encoding="utf-8")
