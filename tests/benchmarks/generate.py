@@ -28,19 +28,23 @@ from tests.benchmarks.timing import REPEATS, best_in_turns, operations, packed_p
 PROMPT = "蓝白格子长袖衬衫,挂在白墙前"
 
 
-def plain(pipeline: Any, steps: int) -> Callable[[], object]:
+def plain(pipeline: Any, steps: int, batch: int = 1) -> Callable[[], object]:
     """Guided denoising as one writes it first: nothing kept from step to step."""
 
     @torch.inference_mode()
     def draw() -> np.ndarray:
-        condition = pipeline._condition([PROMPT], [""], [[]], [[]])
+        none: list[list[Any]] = [[]] * batch
+        condition = pipeline._condition([PROMPT] * batch, [""] * batch, none, none)
         generator = torch.Generator().manual_seed(1)
-        latents = pipeline.prepare_latents(1, *pipeline.default_size, generator, None)
+        latents = pipeline.prepare_latents(batch, *pipeline.default_size, generator, None)
         sigmas = np.linspace(1.0, 1.0 / steps, steps).tolist()
         pipeline.scheduler.set_timesteps(sigmas=sigmas)
         for timestep in pipeline.scheduler.timesteps:
             made = pipeline.transformer(
-                torch.cat([latents, latents]), timestep.expand(2), **condition, return_dict=False
+                torch.cat([latents, latents]),
+                timestep.expand(2 * batch),
+                **condition,
+                return_dict=False,
             )[0]
             unconditional, conditional = made.float().chunk(2)
             velocity = torch.lerp(unconditional, conditional, 4.0)
