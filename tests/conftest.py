@@ -57,6 +57,20 @@ def no_network() -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The sockets of any kind that were opened since the test began."""
+    opened: list[tuple[Any, ...]] = []
+
+    class Counted(socket.socket):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            opened.append((*arguments, *options.items()))
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(socket, "socket", Counted)
+    return opened
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the embedded model's real classes, hidden size 32, random weights.

@@ -340,17 +340,21 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_folder_is_refused_for_its_own_reason(folder, tmp_path, name, monkeypatch):
+def test_a_hostile_folder_is_refused_for_its_own_reason(
+    folder, tmp_path, name, monkeypatch, sockets
+):
     make, kind, reason = HOSTILE[name]
     canary = tmp_path / "canary"
     (tmp_path / "outside.txt").write_text("secret")
     make(folder, canary)
     monkeypatch.chdir(folder)
-    started = time.perf_counter()
+    sockets.clear()  # one of the folders holds a socket
+    started = time.process_time()
     with pytest.raises(kind, match=reason) as caught:
         check(folder)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert type(caught.value) is kind
+    assert sockets == []
     assert str(folder) in str(caught.value)
     assert not canary.exists()
     reason = caught.value.params.get("reason", "")
