@@ -56,6 +56,8 @@ def show_model(name: str, *, accept: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
         return
+    if facts["references"] == "img2img":
+        facts["references"] = _STARTS
     width = max(_width(say(f"models.{key}")) for key in facts)
     for key, value in facts.items():
         label = say(f"models.{key}")
@@ -88,6 +90,7 @@ def facts_of(row: HubModel) -> dict[str, Any]:
         "attention": "native" if family.attention == "native" else "xformers, native",
         "adapters": family.lora,
         "references": _references(row),
+        "variations": bool(family.img2img),
         "inpaint": bool(family.inpaint),
         "licence": row.licence.name,
         "conditions": row.licence.conditions or None,
@@ -181,6 +184,9 @@ def _gb(size: float) -> str:
 
 
 _COLUMNS = ("id", "parameters", "size", "steps", "references", "licence", "tested", "here")
+
+
+_STARTS = "img2img: drawing starts from the picture with noise; no IP-Adapter is used"
 
 
 def _references(row: HubModel) -> str | None:

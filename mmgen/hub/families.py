@@ -65,7 +65,6 @@ class Family:
     img2img: str = ""
     """Pipeline class that starts from a picture; empty: none."""
     inpaint: str = ""
-    ip_adapter: bool = False
     edits: bool = False
     """Takes the reference pictures themselves, and needs at least one."""
     side_multiple: int = 16
@@ -154,7 +153,6 @@ FAMILIES = {
             lora=True,
             img2img="StableDiffusionImg2ImgPipeline",
             inpaint="StableDiffusionInpaintPipeline",
-            ip_adapter=True,
             batches=True,
             attention="processor",
         ),
@@ -171,7 +169,6 @@ FAMILIES = {
             lora=True,
             img2img="StableDiffusionXLImg2ImgPipeline",
             inpaint="StableDiffusionXLInpaintPipeline",
-            ip_adapter=True,
             batches=True,
             attention="processor",
         ),
@@ -200,7 +197,6 @@ FAMILIES = {
             dtypes=("bfloat16", "float16", "float32"),
             lora=True,
             img2img="KolorsImg2ImgPipeline",
-            ip_adapter=True,
             batches=True,
             attention="processor",
         ),

@@ -33,6 +33,16 @@ def test_show_says_what_a_licence_forbids_in_chinese_and_accepts_it(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_show_says_how_references_and_edits_are_done(capsys):
+    assert main(["models", "show", "sdxl"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["参考图"] == "以图起步：在参考图上加噪再画，不用 IP-Adapter"
+    assert (lines["整图改画"], lines["蒙版编辑"]) == ("是", "是")
+    assert main(["models", "show", "cogview4-6b", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["references"], facts["variations"], facts["inpaint"]) == (None, False, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -50,6 +50,7 @@ INTERFACE = {
     "models.attention": "attention",
     "models.adapters": "LoRA",
     "models.references": "references",
+    "models.variations": "variations",
     "models.inpaint": "mask editing",
     "models.licence": "licence",
     "models.conditions": "conditions",

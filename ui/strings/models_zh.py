@@ -79,6 +79,9 @@ PHRASES = {
     "start from a picture": "从已有的图片改起",
     "edit": "改图",
     "img2img": "以图起步",
+    "img2img: drawing starts from the picture with noise; no IP-Adapter is used": (
+        "以图起步：在参考图上加噪再画，不用 IP-Adapter"
+    ),
     "commercial use is allowed; the harmful uses listed in its annex are not": (
         "可以商用，附件列出的有害用途除外"
     ),
@@ -161,6 +164,7 @@ INTERFACE = {
     "models.attention": "注意力算子",
     "models.adapters": "LoRA",
     "models.references": "参考图",
+    "models.variations": "整图改画",
     "models.inpaint": "蒙版编辑",
     "models.licence": "许可证",
     "models.conditions": "条件",
