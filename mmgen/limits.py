@@ -16,6 +16,8 @@ NUM_REFERENCES = 4
 PICTURE_PIXELS = 50_000_000
 PICTURE_BYTES = 64 * 2**20
 PICTURE_DECODE_S = 10.0
+PICTURE_CHILD_START_S = 20.0
+"""Allowed once more for the first picture, while the decoding child starts."""
 PICTURE_DECODE_BYTES = 2**30
 """Address space that the decoding child may use."""
 

@@ -110,10 +110,12 @@ class PictureReader:
 
     def _ask(self, data: bytes) -> tuple[int | None, int, int, bytearray]:
         """The child's answer; status None and a reason where it gave none."""
+        # A busy machine may take seconds to start Python: no fault of the picture's.
+        allowance = 0.0 if self._child else limits.PICTURE_CHILD_START_S
         child = self._child = self._child or _start()
         assert child.stdin is not None
         assert child.stdout is not None
-        deadline = time.monotonic() + limits.PICTURE_DECODE_S
+        deadline = time.monotonic() + limits.PICTURE_DECODE_S + allowance
         try:
             return _exchange(child.stdin, child.stdout, data, deadline)
         except TimeoutError:

@@ -456,6 +456,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureR
     (tmp_path / "child.py").write_text(CHILD)
     monkeypatch.setattr(module, "_CHILD", tmp_path / "child.py")
     monkeypatch.setattr(limits, "PICTURE_DECODE_S", 1.0)
+    monkeypatch.setattr(limits, "PICTURE_CHILD_START_S", 0.0)
     before = children()
     with PictureReader() as opened:
         yield opened
