@@ -26,6 +26,7 @@ from ui.words import duration, say, sentence
 if TYPE_CHECKING:
     from mmgen.values import ImageRequest
     from pipelines.batch import BatchPlan
+    from pipelines.batch_changes import TableChanges
     from pipelines.ray_engine import Cluster
     from pipelines.run_job import Outcome
 
@@ -78,6 +79,8 @@ class _Survey:
     rows: int = 0
     pictures: int = 0
     bad: int = 0
+    changes: TableChanges | None = None
+    """What a run would change, where that was asked for."""
 
 
 def run_batch(order: BatchOrder) -> int:
@@ -94,14 +97,15 @@ def run_batch(order: BatchOrder) -> int:
     plan = _plan(order, settings.model)
     check_folder(order.folder)
     with Rejects(order.folder, plan.table, is_wanted=_writes_rejects(order)) as rejects:
-        survey = _survey(plan, order, rejects)
+        changes = _changes(order) if order.is_dry_run else None
+        survey = _survey(plan, order, rejects, changes)
     if survey.bad and not order.skips_bad:
         tell(say("batch.refused", bad=survey.bad, rows=survey.rows))
         return 2
     if rejects.path:
         tell(say("batch.rejects", bad=survey.bad, path=rejects.path))
     if order.is_dry_run:
-        _show_plan(order, survey, settings.model, plan.base)
+        _show_plan(order, survey, settings, plan.base)
         return 0
     outcome = _draw(order, plan, settings, cluster)
     return outcome.exit_code or (_SOME_FAILED if survey.bad else 0)
@@ -142,9 +146,22 @@ def _plan(order: BatchOrder, model: str) -> BatchPlan:
     return BatchPlan(open_table(order.table, order.sheet), options)
 
 
-def _survey(plan: BatchPlan, order: BatchOrder, rejects: Rejects) -> _Survey:
+def _changes(order: BatchOrder) -> TableChanges:
+    from pipelines.batch_changes import TableChanges
+
+    return TableChanges(_store_there(), order.folder)
+
+
+def _store_there() -> JobStore | None:
+    """The store, but for a home that has none yet: a dry run makes none."""
+    return JobStore(database_path()) if database_path().exists() else None
+
+
+def _survey(
+    plan: BatchPlan, order: BatchOrder, rejects: Rejects, changes: TableChanges | None
+) -> _Survey:
     """Read and check every row; the first wrong ones are said, all go to `rejects`."""
-    survey, told = _Survey(), time.monotonic()
+    survey, told = _Survey(changes=changes), time.monotonic()
     for row in plan.rows():
         survey.rows += 1
         if isinstance(row, BadRow):
@@ -153,6 +170,8 @@ def _survey(plan: BatchPlan, order: BatchOrder, rejects: Rejects) -> _Survey:
             _tell_bad(row, survey.bad, order)
         else:
             survey.pictures += len(row.seeds)
+            if changes:
+                changes.add(row)
         if survey.rows % 1000 == 0 and time.monotonic() - told > _QUIET_S:
             told = time.monotonic()
             tell(say("batch.checking", rows=survey.rows))
@@ -281,31 +300,54 @@ def _report_words() -> dict[str, str]:
     }
 
 
-def _show_plan(order: BatchOrder, survey: _Survey, model: str, base: ImageRequest) -> None:
+def _show_plan(order: BatchOrder, survey: _Survey, settings: Settings, base: ImageRequest) -> None:
     """What a run would do; nothing is written."""
     from pipelines.batch_estimate import estimate_seconds
 
-    store = JobStore(database_path()) if database_path().exists() else None
-    left = survey.pictures * order.keep_best_of
-    height, width = base.height, base.width
-    seconds = estimate_seconds(store, model, (height, width), base.num_inference_steps)
+    changes = survey.changes
+    assert changes is not None
+    left = changes.to_draw * order.keep_best_of
+    size = (base.height, base.width)
+    each = estimate_seconds(_store_there(), settings.model, size, base.num_inference_steps)
+    seconds = None if each is None else round(left * each / order.engine.workers, 1)
     facts: dict[str, Any] = {
         "rows": survey.rows - survey.bad,
         "bad": survey.bad,
+        "new": changes.new,
+        "changed": changes.changed,
+        "unchanged": changes.unchanged,
+        "vanished": changes.vanished,
         "pictures": survey.pictures,
         "drawn": left,
-        "seconds": None if seconds is None else round(left * seconds / order.engine.workers, 1),
+        "seconds": seconds,
+        "gpu_hours": _gpu_hours(order, settings, seconds),
         "folder": str(order.folder.absolute()),
     }
     if order.as_json:
         _print_json({"event": "plan", **facts})
         return
-    print(say("batch.plan", **{name: facts[name] for name in ("rows", "pictures", "folder")}))
-    print(say("batch.plan_how", model=model, width=width, height=height, drawn=left))
-    if facts["seconds"] is None:
+    print(say("batch.plan", **facts))
+    print(say("batch.changes", **facts))
+    print(say("batch.plan_how", model=settings.model, width=size[1], height=size[0], drawn=left))
+    if seconds is None:
         print(say("batch.no_estimate"))
     else:
-        print(say("batch.estimate", time=duration(facts["seconds"]), each=seconds))
+        print(say("batch.estimate", time=duration(seconds), each=each))
+    if facts["gpu_hours"] is not None:
+        print(say("batch.gpu_hours", hours=facts["gpu_hours"]))
+
+
+def _gpu_hours(order: BatchOrder, settings: Settings, seconds: float | None) -> float | None:
+    """Hours times GPUs; None where no GPU draws or the time is not known."""
+    if seconds is None:
+        return None
+    if order.engine.name == "ray":
+        gpus = order.engine.workers * order.engine.gpus
+    else:
+        from mmgen.devices import choose_device
+
+        gpus = 1.0 if choose_device(settings.device).type == "cuda" else 0.0
+    return round(seconds * gpus / 3600, 2) if gpus else None
 
 
 def _print_json(facts: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmgen.values import ImageRequest, canonical_json
 
@@ -129,6 +129,16 @@ class Item:
     began: float | None
     """When the last attempt began, seconds since 1970."""
     ended: float | None
+
+
+class Outline(NamedTuple):
+    """An item without its request and row: cheap enough to look at a million."""
+
+    item_id: str
+    row_key: str
+    state: ItemState
+    has_picture: bool
+    """That was finished once; a vanished item keeps it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

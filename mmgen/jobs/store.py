@@ -29,6 +29,7 @@ from mmgen.jobs.items import (
     JobClass,
     JobState,
     NewItem,
+    Outline,
     Planned,
     Result,
     group_of,
@@ -239,6 +240,14 @@ class JobStore:
         sql = f"SELECT * FROM items WHERE job_id = ? {only} ORDER BY position, item_id"
         for row in self.database.stream(sql, (job, *states)):
             yield item_of(row)
+
+    def outlines(self, job: str) -> Iterator[Outline]:
+        """The items of a job in no order, streamed, without what was asked for."""
+        sql = """SELECT item_id, row_key, state, file_sha256 IS NOT NULL AS has_picture
+                 FROM items WHERE job_id = ?"""
+        for row in self.database.stream(sql, (job,)):
+            has_picture = bool(row["has_picture"])
+            yield Outline(row["item_id"], row["row_key"], ItemState(row["state"]), has_picture)
 
     def item(self, identity: str) -> Item | None:
         """The item of that id, or None."""

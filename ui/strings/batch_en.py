@@ -29,6 +29,9 @@ INTERFACE = {
     "batch.more_bad": "... further errors are not listed",
     "batch.rejects": "{bad} rows were left out, into {path}; correct it and feed it in again",
     "batch.plan": "{rows} rows, {pictures} pictures, into {folder}",
+    "batch.changes": "{new} rows new, {changed} changed, {unchanged} unchanged, "
+    "{vanished} vanished from the table",
+    "batch.gpu_hours": "about {hours:.2f} GPU hours",
     "batch.plan_how": "model {model}, {width}x{height}, {drawn} drawn in all",
     "batch.estimate": "about {time} ({each:.2f} s a picture, as last time)",
     "batch.no_estimate": "no job of these settings yet, so no estimate; it is shown once begun",

@@ -79,6 +79,9 @@ INTERFACE = {
     "batch.more_bad": "……其余的错误没有逐条列出",
     "batch.rejects": "跳过了 {bad} 行，另存在 {path}；改正后可以直接再提交。",
     "batch.plan": "{rows} 行，{pictures} 张图片，写到 {folder}",
+    "batch.changes": "新行 {new}，改过的 {changed}，不变的 {unchanged}，"
+    "任务里有而表里已没有的 {vanished}",
+    "batch.gpu_hours": "约 {hours:.2f} GPU 小时",
     "batch.plan_how": "模型 {model}，{width}x{height}，共生成 {drawn} 张",
     "batch.estimate": "估计要 {time}（每张 {each:.2f} 秒，按上次的速度）",
     "batch.no_estimate": "还没有同样设置的任务，无法估计时间；开始后会显示。",

@@ -102,6 +102,7 @@ def test_run_again_it_keeps_makes_and_lists(batch, out):
     code, _, err = batch(TABLE)
     assert code == 0
     assert "新增 0 张，原有 4 张，表里已没有 0 张" in err
+    assert forecast(batch, TABLE) == {"unchanged": 3}
     # B is gone, the back of A is another colour, C is new; A's first row has moved down.
     lines = [
         "sku,颜色,品类,张数,备注",
@@ -109,12 +110,25 @@ def test_run_again_it_keeps_makes_and_lists(batch, out):
         "A-1001,红,连衣裙,2,",
         "A-1001,灰,连衣裙,,",
     ]
+    foreseen = {"new": 1, "changed": 1, "unchanged": 1, "vanished": 1, "drawn": 2}
+    assert forecast(batch, "\n".join(lines)) == foreseen
     code, _, err = batch("\n".join(lines) + "\n")
     assert code == 0
     assert "新增 2 张，原有 2 张，表里已没有 2 张" in err
     assert "B-1002/B-1002.png" in err
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert [row["row_key"] for row in manifest(out)] == ["C-1003", "A-1001", "A-1001", "A-1001#2"]
+    # All that the first table asks for has been drawn once and is still there.
+    assert forecast(batch, TABLE) == {"new": 1, "changed": 1, "unchanged": 1, "vanished": 1}
+
+
+def forecast(batch, text):
+    """What a dry run counts, but for what is 0."""
+    code, said, _ = batch(text, "--dry-run", "--json")
+    assert code == 0
+    plan = json.loads(said)
+    counts = ("new", "changed", "unchanged", "vanished", "drawn")
+    return {name: plan[name] for name in counts if plan[name]}
 
 
 def test_nothing_starts_while_rows_are_wrong(batch, out):
@@ -156,6 +170,8 @@ def test_a_dry_run_writes_nothing(batch, out, empty_home):
     code, said, _ = batch(TABLE, "--dry-run")
     assert code == 0
     assert "3 行，4 张图片" in said
+    assert "新行 3，改过的 0，不变的 0，任务里有而表里已没有的 0" in said
+    assert "GPU" not in said
     assert not out.exists()
     assert not list(empty_home.iterdir())
 
@@ -163,9 +179,16 @@ def test_a_dry_run_writes_nothing(batch, out, empty_home):
 @pytest.mark.slow
 def test_a_dry_run_knows_the_time_from_earlier_jobs(batch):
     batch(TABLE)
-    code, said, _ = batch(TABLE, "--dry-run", "--json")
+    other = TABLE.replace("红", "绿")
+    code, said, _ = batch(other, "--dry-run", "--json")
     assert code == 0
-    assert json.loads(said)["seconds"] > 0
+    plan = json.loads(said)
+    assert plan["seconds"] > 0
+    assert plan["gpu_hours"] is None
+    cluster = ("--engine", "ray", "--workers", "2", "--gpus", "0.5")
+    code, said, _ = batch(other, "--dry-run", *cluster)
+    assert code == 0
+    assert "GPU 小时" in said
 
 
 @pytest.mark.slow
