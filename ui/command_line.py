@@ -102,6 +102,9 @@ def _generate(
     visible_label: Annotated[
         bool, typer.Option("--visible-label", help="help.visible_label")
     ] = False,
+    embed_request: Annotated[
+        bool, typer.Option("--embed-request", help="help.embed_request")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="help.overwrite")] = False,
     json: Json = False,
     model: Model = None,
@@ -134,6 +137,7 @@ def _generate(
             format=file_format,
             folder=output,
             visible_label=visible_label,
+            embed_request=embed_request,
             overwrite=overwrite,
             as_json=json,
             model=model,

@@ -60,6 +60,8 @@ class Order:
     folder: Path
     visible_label: bool
     overwrite: bool
+    embed_request: bool = False
+    """Put the request into the PNG too."""
     as_json: bool
     model: str | None
     device: str | None
@@ -141,6 +143,8 @@ def load_pipeline(settings: Settings, **options: Any) -> TextToImagePipeline:
 def _plan(order: Order, model: str, references: tuple[str, ...]) -> list[_Planned]:
     """Every picture asked for; raises on the first that cannot be."""
     check_format(order.format)
+    if order.embed_request and order.format != "png":
+        raise Conflict(first="--embed-request", second=f"--format {order.format}")
     check_whole("num_images_per_prompt", order.num_images, 1, limits.NUM_IMAGES)
     check_whole("candidates", order.drawn, order.num_images, limits.NUM_IMAGES)
     seeds = seeds_for(order.seed, order.drawn)
@@ -262,6 +266,7 @@ def _draw(
                 name=names_of(planned.request.prompt, planned.key, seeds)[place],
                 format=order.format,
                 visible_label=order.visible_label,
+                embed_request=order.embed_request,
                 overwrite=order.overwrite,
             )
             yield made, saved

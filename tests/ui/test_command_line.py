@@ -58,7 +58,7 @@ SURFACE = {
     "replay": "--device --help --json --model --reference FILE...",
     "generate": (
         "--accept-licence --adapter --attention --candidates --catalogue --device --diverse "
-        "--filter --format --guidance --help --json --lora --model --negative --output "
+        "--embed-request --filter --format --guidance --help --json --lora --model --negative --output "
         "--overwrite --placement --prompts --reference --retrieve --seed --size --steps "
         "--visible-label -n -o PROMPT"
     ),

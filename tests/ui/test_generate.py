@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mmgen.files.embedded_request import embedded_request
 from mmgen.files.read import read_label, verify
 from mmgen.values import ImageRecord
 from ui.command_line import main
@@ -137,6 +138,21 @@ def test_a_visible_label_changes_pixels_and_is_recorded(draw):
     assert pixels[0] != pixels[1]
     record = json.loads(Path(marked["record"]).read_text(encoding="utf-8"))
     assert record["visible_label"] is True
+
+
+def test_the_request_travels_in_the_file_on_request(draw, generator, tmp_path, capsys):
+    (line,) = draw("红裙", "--seed", "3", "--embed-request")
+    (plain,) = draw("红裙", "--seed", "4")
+    request = embedded_request(Path(line["path"]).read_bytes())["request"]
+    assert request["prompt"] == "红裙"
+    assert request["seed"] == 3
+    assert verify(line["path"])
+    assert embedded_request(Path(plain["path"]).read_bytes()) is None
+    out = tmp_path / "jpeg"
+    options = ("--format", "jpeg", "--embed-request", "-o", str(out))
+    assert main(["generate", "红裙", *QUICK, *options]) == 2
+    assert "--embed-request" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_reference_is_recorded_by_its_hash_alone(draw, tmp_path):
