@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.colour.names import parse_colour
-from mmgen.mask.choose import checked
+from mmgen.errors import Conflict, MmgenWarning
+from mmgen.files.encode import NoTransparency
+from mmgen.mask.choose import MaskEmpty, checked
 from mmgen.pixels import cutout, sizes
+from mmgen.settings import load_settings
 from pipelines.edited import Source, edited, read_source, tool
 from pipelines.garment_mask import GarmentMask, select
 from pipelines.text_to_image import MadePicture
+from pipelines.upscale import Upscaler
 
 TRANSPARENT = "transparent"
-REVISION = 1
+REVISION = 2
 """Raised whenever the same picture and wishes would give other pixels."""
+
+
+class NoGarmentSeen(MmgenWarning):
+    code = "background.no_garment_seen"
+    template = "no garment is seen in the drawing of {prompt}, seed {seed}; its ground stays"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,19 +55,58 @@ class Finish:
         }
         return {key: value for key, value in said.items() if value is not None}
 
+    @classmethod
+    def from_parameters(cls, said: Mapping[str, Any]) -> Finish:
+        """The wish that `parameters` says; other keys are passed over."""
+        size = said.get("size")
+        return cls(
+            ground=said.get("to"),
+            size=(size[0], size[1]) if size else None,
+            preset=said.get("preset"),
+            shadow=bool(said.get("shadow")),
+        )
+
+
+def finish_of(
+    ground: str | None = None,
+    preset: str | None = None,
+    size: tuple[int, int] | None = None,
+    *,
+    shadow: bool = False,
+    file_format: str = "png",
+) -> Finish | None:
+    """What was asked for, as one wish; None where nothing was.
+
+    `size`: width and height. Raises `Conflict`, `UnknownChoice`, `ColourUnknown`,
+    `NoTransparency`.
+    """
+    if preset and size:
+        raise Conflict(first="--preset", second="--size")
+    if preset:
+        size = sizes.find_size(preset, load_settings().presets)
+    finish = Finish(ground=ground, size=size, preset=preset, shadow=shadow)
+    ground_of(finish)
+    if ground == TRANSPARENT and file_format == "jpeg":
+        raise NoTransparency()
+    return None if ground is None and size is None else finish
+
 
 class BackgroundPipeline:
     """Finds the garment and puts it on another ground; or only fits a picture to a size."""
 
-    def __init__(self, finder: GarmentMask, enlarge: sizes.Enlarge | None = None) -> None:
-        """`enlarge` doubles a picture where a size asks for more pixels than there are."""
+    def __init__(self, finder: GarmentMask, upscaler: Upscaler | None = None) -> None:
+        """`upscaler` doubles a picture where a size asks for more pixels; None: Lanczos."""
         self.finder = finder
-        self._enlarge = enlarge
+        self._upscaler = upscaler
+        self._enlarge = upscaler.double if upscaler else None
 
     @classmethod
     def from_pretrained(cls, folder: Path | str | None = None) -> BackgroundPipeline:
-        """With the shipped garment mask, or that of a folder; raises `ModelError` leaves."""
-        return cls(GarmentMask.from_pretrained(folder))
+        """With the shipped upscaler and garment mask, or the mask of a folder.
+
+        Raises `ModelError` leaves.
+        """
+        return cls(GarmentMask.from_pretrained(folder), Upscaler.from_pretrained())
 
     def __call__(
         self, picture: Path | str | Source, finish: Finish, *, mask: Path | None = None
@@ -67,7 +117,6 @@ class BackgroundPipeline:
         """
         source = picture if isinstance(picture, Source) else read_source(picture)
         ground_of(finish)
-        used: tuple[str, ...] = ()
         selection: dict[str, object] = {}
         mask_sha256 = None
         if finish.ground is None:
@@ -75,16 +124,44 @@ class BackgroundPipeline:
         else:
             garment, selection, mask_sha256 = select(source, self.finder, mask=mask)
             pixels, checks = self.finish(source.pixels, finish, garment)
-            used = () if mask_sha256 else (self.finder.sha256,)
         return edited(
             source,
             "size" if finish.ground is None else "background",
             pixels,
-            model=tool("background", REVISION, *used),
+            model=self._tool(finish, finds=mask_sha256 is None),
             parameters={**finish.parameters(), **selection},
             mask_sha256=mask_sha256,
             checks=checks,
         )
+
+    def apply(self, made: MadePicture, finish: Finish) -> MadePicture:
+        """A drawing as `finish` wants it; `checks.finish` says what was done to it.
+
+        Where no garment is seen the drawing keeps its ground (`NoGarmentSeen` is warned
+        of, and the record says that the ground is not pure): it was too dear to lose.
+        """
+        try:
+            pixels, checks = self.finish(made.pixels, finish)
+        except MaskEmpty:
+            request = made.request
+            warning = NoGarmentSeen(prompt=request.prompt[:40], seed=request.seed)
+            warnings.warn(warning, stacklevel=2)
+            pixels, _ = self.finish(made.pixels, dataclasses.replace(finish, ground=None))
+            checks = {"background": {"colour": None, "border_share": 0.0, "pure": False}}
+        done = {**finish.parameters(), "tool": self._tool(finish, finds=True)["sha256"]}
+        checks = {**(made.checks or {}), "finish": done, **checks}
+        return dataclasses.replace(made, pixels=pixels, checks=checks)
+
+    def finished(self, drawn: Iterable[MadePicture], finish: Finish) -> Iterator[MadePicture]:
+        """Each drawing as `apply` gives it."""
+        for made in drawn:
+            yield self.apply(made, finish)
+
+    def _tool(self, finish: Finish, *, finds: bool) -> dict[str, Any]:
+        used = [self.finder.sha256] if finds and finish.ground else []
+        if self._upscaler and finish.size:
+            used.append(self._upscaler.sha256)
+        return tool("background", REVISION, *used)
 
     def finish(
         self,

@@ -263,6 +263,8 @@ class TextToImagePipeline:
         num_references: int = 3,
         catalogue: str | Catalogue | BuiltinCatalogue | None = None,
         filters: Filters | None = None,
+        background: str | None = None,
+        preset: str | None = None,
         on_step: OnStep | None = None,
         callback_on_step_end: StepCallback | None = None,
     ) -> TextToImageOutput:
@@ -286,6 +288,9 @@ class TextToImagePipeline:
                               "auto": what a catalogue holds that is nearest to each prompt
         num_references,       with "auto": how many, 1 to 4; which catalogue (default: the
         catalogue, filters    user's, else the built-in one); as `Catalogue.search` takes them
+        background            white, #RRGGBB, a Chinese colour name or "transparent": the
+                              garment is cut out and put on it; `checks` say how pure it is
+        preset                a shop's size, such as "taobao-main"; enlarged, never stretched
         on_step               `Step` -> False to stop within that step
         callback_on_step_end  diffusers' form: (pipeline, step, timestep, {}); set
                               `pipeline._interrupt = True` to stop
@@ -299,6 +304,7 @@ class TextToImagePipeline:
         drawn = num_images_per_prompt if candidates is None else candidates
         check_whole("candidates", drawn, num_images_per_prompt, limits.NUM_IMAGES)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        finisher = _finisher(background, preset)
         negatives = one_each("negative_prompt", negative_prompt, len(prompts))
         pictures, weighted = self._references(
             prompts, references, reference_weights, num_references, catalogue, filters
@@ -332,7 +338,7 @@ class TextToImagePipeline:
             stream = best_of(
                 stream, self.ranker, keep=num_images_per_prompt, of=candidates, diverse=diverse
             )
-        return TextToImageOutput(pictures=list(stream))
+        return TextToImageOutput(pictures=list(finisher(stream)))
 
     @property
     def ranker(self) -> Ranker:
@@ -464,6 +470,20 @@ class TextToImagePipeline:
                 **generator.environment,
             },
         )
+
+
+def _finisher(
+    background: str | None, preset: str | None
+) -> Callable[[Iterator[MadePicture]], Iterator[MadePicture]]:
+    """What puts drawings on a ground and into a size; the drawings as they are without."""
+    if background is None and preset is None:
+        return iter
+    from pipelines.background import BackgroundPipeline, finish_of
+
+    finish = finish_of(background, preset)
+    assert finish is not None
+    pipe = BackgroundPipeline.from_pretrained()
+    return lambda drawn: pipe.finished(drawn, finish)
 
 
 def _adapter_facts(generator: Generator, request: ImageRequest) -> tuple[dict[str, Any], ...]:

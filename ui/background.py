@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmgen.errors import Conflict, Missing
-from mmgen.pixels.sizes import find_size
-from mmgen.settings import load_settings
+from mmgen.errors import Missing
 from ui.edit_results import Output
+from ui.ground_words import words_of
 from ui.words import say
 
 if TYPE_CHECKING:
     from pipelines.background import Finish
 
 
-def finish_of(
-    ground: str | None, preset: str | None, size: tuple[int, int] | None, shadow: bool
-) -> Finish:
-    """What was typed, as one wish; raises `Conflict`, `UnknownChoice`, `ColourUnknown`."""
-    from pipelines.background import Finish, ground_of
-
-    if preset and size:
-        raise Conflict(first="--preset", second="--size")
-    if preset:
-        size = find_size(preset, load_settings().presets)
-    finish = Finish(ground=ground, size=size, preset=preset, shadow=shadow)
-    ground_of(finish)
-    return finish
-
-
-def background(pictures: Sequence[Path], finish: Finish, mask: Path | None, output: Output) -> None:
+def background(
+    pictures: Sequence[Path], finish: Finish | None, mask: Path | None, output: Output
+) -> None:
     """Each picture on another ground, in another size, or both."""
-    if finish.ground is None and finish.size is None:
+    if finish is None:
         raise Missing(name="--to", advice="give --to COLOUR, --preset NAME or both")
     output.check()
     from pipelines.background import BackgroundPipeline
@@ -47,14 +33,6 @@ def background(pictures: Sequence[Path], finish: Finish, mask: Path | None, outp
         saved = output.save(made, f"{path.stem}-{ending}")
         found = (made.checks or {}).get("background")
         output.tell(saved, {"background": found}, words_of(found))
-
-
-def words_of(found: Mapping[str, Any] | None) -> str:
-    """Whether the rim is pure, in words."""
-    if found is None:
-        return ""
-    key = "background.pure" if found["pure"] else "background.impure"
-    return say(key, colour=found["colour"], share=100 * found["border_share"])
 
 
 def save_masks(pictures: Sequence[Path], part: str, output: Output) -> None:

@@ -86,6 +86,8 @@ def _generate(
         str, typer.Option("--negative", help="help.negative", metavar="TEXT", show_default=False)
     ] = "",
     size: Annotated[str | None, typer.Option("--size", help="help.size", metavar="WxH")] = None,
+    background: commands_edit.Ground = None,
+    preset: commands_edit.Preset = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option("--reference", help="help.reference", metavar="PIC"),
@@ -130,6 +132,8 @@ def _generate(
             guidance_scale=None if guidance is None else usage.number("guidance_scale", guidance),
             negative_prompt=negative,
             size=None if size is None else usage.size(size),
+            background=background,
+            preset=preset,
             references=tuple(reference or ()),
             retrieve=usage.whole_number("--retrieve", retrieve),
             catalogue=catalogue,

@@ -21,6 +21,9 @@ Format = Annotated[str, typer.Option("--format", help="help.format", metavar="FO
 Visible = Annotated[bool, typer.Option("--visible-label", help="help.visible_label")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="help.overwrite")]
 Preset = Annotated[str | None, typer.Option("--preset", help="help.preset", metavar="NAME")]
+Ground = Annotated[
+    str | None, typer.Option("--background", help="help.to_ground", metavar="COLOUR")
+]
 Size = Annotated[str | None, typer.Option("--size", help="help.fit_size", metavar="WxH")]
 
 
@@ -122,18 +125,27 @@ def _recolour(
 
 
 def _colourways(
-    picture: Picture,
+    design: Annotated[str, typer.Argument(help="help.design", metavar="PIC|PROMPT")],
     card: Annotated[Path, typer.Option("--colours", help="help.card", metavar="CSV")],
     mask: Mask = None,
+    seed: Annotated[str | None, typer.Option("--seed", help="help.seed", metavar="S")] = None,
     output: Folder = Path("out"),
     file_format: Format = "png",
     visible_label: Visible = False,
     overwrite: Overwrite = False,
     json: Json = False,
+    model: Model = None,
+    device: Device = None,
 ) -> None:
-    from ui.recolour import colourways
+    from ui.recolour import Design, colourways
 
-    colourways(picture, card, mask, _output(output, file_format, visible_label, overwrite, json))
+    drawn = Design(
+        typed=design,
+        seed=None if seed is None else usage.whole_number("seed", seed),
+        model=model,
+        device=device,
+    )
+    colourways(drawn, card, mask, _output(output, file_format, visible_label, overwrite, json))
 
 
 def _background(
@@ -149,11 +161,12 @@ def _background(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    from ui.background import background, finish_of
+    from pipelines.background import finish_of
+    from ui.background import background
 
     high_wide = None if size is None else usage.size(size)
     wide_high = None if high_wide is None else (high_wide[1], high_wide[0])
-    finish = finish_of(to, preset, wide_high, shadow)
+    finish = finish_of(to, preset, wide_high, shadow=shadow, file_format=file_format)
     results = _output(output, file_format, visible_label, overwrite, json)
     background(pictures, finish, mask, results)
 

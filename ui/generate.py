@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmgen import limits
 from mmgen.errors import Conflict, Missing, OutputDiskFull, OutputNotWritable
-from mmgen.files.encode import check_format
+from mmgen.files.encode import check_format, on_white
 from mmgen.files.read_picture import PictureReader, sha256_of
 from mmgen.files.sheet import MOST_TILES, Tile, contact_sheet
 from mmgen.files.write import SavedPicture, save_sheet
@@ -23,6 +23,7 @@ from mmgen.hub.folders import defaults_of
 from mmgen.seeds import seeds_for
 from mmgen.settings import Settings, load_settings
 from mmgen.values import ImageRequest, check_whole
+from ui.ground_words import words_of
 from ui.interrupt import StopOnRequest
 from ui.output_names import names_of
 from ui.progress import Drawing
@@ -30,6 +31,7 @@ from ui.prompt_file import PromptLine, read_prompts
 from ui.words import duration, say
 
 if TYPE_CHECKING:
+    from pipelines.background import Finish
     from pipelines.references import Reference
     from pipelines.text_to_image import MadePicture, TextToImagePipeline
 
@@ -69,6 +71,10 @@ class Order:
     """References to be taken from a catalogue for each prompt."""
     catalogue: str | None = None
     filters: tuple[str, ...] = ()
+    background: str | None = None
+    """white, #RRGGBB, a colour name or transparent, for the garment to stand on."""
+    preset: str | None = None
+    """A shop's size, which the drawing is fitted into."""
     attention: str = "auto"
     placement: str = "auto"
     accept_licence: bool = False
@@ -107,6 +113,7 @@ def generate(order: Order) -> None:
     pictures = {sha256_of(path): path for path in order.references}
     plan = _plan(order, settings.model, tuple(pictures))
     _check_inputs(order)
+    finish = _finish(order)
     plan, found = _with_retrieved(order, plan)
     print(say("loading"), file=sys.stderr, flush=True)
     pipe = load_pipeline(
@@ -119,7 +126,7 @@ def generate(order: Order) -> None:
         pipe.load_lora_weights(path, weight=weight)
     count = len(plan) // order.drawn * order.num_images
     sheet = _Sheet(order, settings.label_producer) if count > 1 else None
-    for made, saved in _draw(pipe, order, plan, {**pictures, **found}):
+    for made, saved in _draw(pipe, order, plan, {**pictures, **found}, finish):
         _tell(made, saved, as_json=order.as_json)
         if sheet:
             sheet.add(made, saved)
@@ -128,6 +135,15 @@ def generate(order: Order) -> None:
     if not order.as_json:
         elapsed = duration(time.monotonic() - began)
         print(say("done", count=count, folder=order.folder.absolute(), elapsed=elapsed))
+
+
+def _finish(order: Order) -> Finish | None:
+    """The ground and size that drawings get afterwards; raises where there are no such."""
+    if order.background is None and order.preset is None:
+        return None
+    from pipelines.background import finish_of
+
+    return finish_of(order.background, order.preset, file_format=order.format)
 
 
 def load_pipeline(settings: Settings, **options: Any) -> TextToImagePipeline:
@@ -240,6 +256,7 @@ def _draw(
     order: Order,
     plan: list[_Planned],
     pictures: Mapping[str, Path | Reference],
+    finish: Finish | None,
 ) -> Iterator[tuple[MadePicture, SavedPicture]]:
     """Each picture that is kept, written; the first Ctrl-C ends it after the step."""
     with StopOnRequest() as stop, Drawing(len(plan), stop) as drawing:
@@ -257,6 +274,10 @@ def _draw(
             kept = best_of(
                 kept, pipe.ranker, keep=order.num_images, of=order.drawn, diverse=order.diverse
             )
+        if finish:
+            from pipelines.background import BackgroundPipeline
+
+            kept = BackgroundPipeline.from_pretrained().finished(kept, finish)
         for index, made in enumerate(kept):
             prompt, place = divmod(index, order.num_images)
             planned = plan[prompt * order.drawn]
@@ -280,8 +301,10 @@ def _counted(stream: Iterator[MadePicture], drawing: Drawing) -> Iterator[MadePi
 
 def _tell(made: MadePicture, saved: SavedPicture, *, as_json: bool) -> None:
     """Say where one picture is: a line for people, or an object for programs."""
+    ground = (made.checks or {}).get("background")
     if not as_json:
-        print(say("kept", path=saved.path) if saved.kept else saved.path, flush=True)
+        where = say("kept", path=saved.path) if saved.kept else str(saved.path)
+        print(f"{where}  {words_of(ground)}".rstrip(), flush=True)
         return
     facts = {
         "path": str(saved.path),
@@ -292,6 +315,8 @@ def _tell(made: MadePicture, saved: SavedPicture, *, as_json: bool) -> None:
         "prompt": made.request.prompt,
         "seed": made.request.seed,
     }
+    if ground:
+        facts["background"] = ground
     if made.scores:
         facts["scores"] = dict(made.scores)
     print(json.dumps(facts, ensure_ascii=False), flush=True)
@@ -311,7 +336,7 @@ class _Sheet:
         """Take one more picture; a full sheet is written at once."""
         if saved.label is None:
             return
-        small = made.image.copy()
+        small = on_white(made.image).copy()
         small.thumbnail(_THUMBNAIL_PX)
         note = f"seed {made.request.seed}"
         self._tiles.append(Tile(picture=small, caption=made.request.prompt, note=note))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 from mmgen.colour.card import read_card
 from mmgen.colour.names import Colour, parse_colour
 from mmgen.errors import UnknownChoice
+from mmgen.files.names import picture_name
 from mmgen.files.sheet import Tile, contact_sheet
 from mmgen.files.write import save_sheet
+from mmgen.seeds import seeds_for
 from mmgen.settings import load_settings
+from mmgen.values import check_prompt
 from ui.edit_results import Output
+from ui.interrupt import StopOnRequest
+from ui.progress import Drawing
 from ui.words import duration, say
 
 if TYPE_CHECKING:
     from pipelines.recolour import RecolourOutput, RecolourPipeline
+
+_PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 
 
 def recolour(
@@ -33,11 +42,35 @@ def recolour(
         output.tell(saved, facts_of(made), words_of(made))
 
 
-def colourways(picture: Path, card: Path, mask: Path | None, output: Output) -> None:
-    """One picture in all colours of a card, and a sheet of them."""
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Design:
+    """What is to be shown in several colours: a picture, or words to draw it from."""
+
+    typed: str
+    seed: int | None = None
+    model: str | None = None
+    device: str | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether a file is meant: one that is there, or what is named like one."""
+        path = Path(self.typed)
+        return path.suffix.lower() in _PICTURE_SUFFIXES or _is_file(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a prompt may be longer than a name may be
+        return False
+
+
+def colourways(design: Design, card: Path, mask: Path | None, output: Output) -> None:
+    """One design in all colours of a card, and a sheet of them."""
     began = time.monotonic()
     colours = read_card(card)
     output.check()
+    picture = Path(design.typed) if design.is_picture else _drawn(design, output)
     pipe = load_pipeline()
     tiles, ids = [], []
     for made in pipe.colourways(picture, colours, mask=mask):
@@ -59,6 +92,23 @@ def colourways(picture: Path, card: Path, mask: Path | None, output: Output) -> 
         print(say("sheet", path=sheet.path))
         elapsed = duration(time.monotonic() - began)
         print(say("done", count=len(tiles), folder=output.folder.absolute(), elapsed=elapsed))
+
+
+def _drawn(design: Design, output: Output) -> Path:
+    """The design drawn from its words once, and written; its colours start from that file."""
+    from ui import generate
+
+    check_prompt(design.typed)
+    settings = load_settings({"model": design.model, "device": design.device})
+    (seed,) = seeds_for(design.seed, 1)
+    print(say("loading"), file=sys.stderr, flush=True)
+    pipe = generate.load_pipeline(settings)
+    with StopOnRequest() as stop, Drawing(1, stop) as drawing:
+        (made,) = pipe(design.typed, seed=seed, on_step=drawing.on_step).pictures
+        drawing.picture_done()
+    saved = output.save(made, picture_name(design.typed, seed))
+    output.tell(saved, {"seed": seed})
+    return saved.path
 
 
 def find_colour(to: str, card: Path | None) -> Colour:

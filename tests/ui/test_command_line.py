@@ -22,7 +22,8 @@ SURFACE = {
         "--visible-label -o PIC..."
     ),
     "colourways": (
-        "--colours --format --help --json --mask --output --overwrite --visible-label -o PIC"
+        "--colours --device --format --help --json --mask --model --output --overwrite --seed "
+        "--visible-label -o PIC|PROMPT"
     ),
     "edit": (
         "--box --device --format --guidance --help --json --mask --model --negative --output "
@@ -57,10 +58,10 @@ SURFACE = {
     ),
     "replay": "--device --help --json --model --reference FILE...",
     "generate": (
-        "--accept-licence --adapter --attention --candidates --catalogue --device --diverse "
-        "--embed-request --filter --format --guidance --help --json --lora --model --negative --output "
-        "--overwrite --placement --prompts --reference --retrieve --seed --size --steps "
-        "--visible-label -n -o PROMPT"
+        "--accept-licence --adapter --attention --background --candidates --catalogue --device "
+        "--diverse --embed-request --filter --format --guidance --help --json --lora --model "
+        "--negative --output --overwrite --placement --preset --prompts --reference --retrieve "
+        "--seed --size --steps --visible-label -n -o PROMPT"
     ),
     "info": "--device --help --json --model",
     "jobs": "--help",

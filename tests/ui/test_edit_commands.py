@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mmgen.files.read import read_label, verify
+from mmgen.files.publish import record_path_of
+from mmgen.files.read import read_label, read_record, verify
 from ui.command_line import main
 
 
@@ -83,6 +85,26 @@ def test_colourways_make_one_picture_a_row_and_a_sheet(photograph, mask, tmp_pat
     assert "3 张图片" in said
 
 
+def test_colourways_of_words_are_drawn_once(generator, tmp_path, capsys):
+    card = tmp_path / "card.csv"
+    card.write_text("名称,色值\n酒红,#7B1E2B\n墨绿,#1F4D3A\n", encoding="utf-8")
+    picture = Image.new("RGB", (192, 256))
+    ImageDraw.Draw(picture).rectangle((50, 40, 140, 200), fill=(255, 255, 255))
+    picture.save(tmp_path / "where.png")
+    words = ("--colours", card, "--mask", tmp_path / "where.png", "--seed", "5", "--json")
+    out = tmp_path / "out"
+    code, said, err = run(capsys, "colourways", "一条红裙", *words, "-o", out)
+    assert code == 0, err
+    assert generator.drawn == 1
+    design, *ways = [json.loads(line) for line in said.splitlines()]
+    parent = read_record(record_path_of(Path(design["path"])))
+    assert parent.request["prompt"] == "一条红裙"
+    assert [way["colour"] for way in ways] == ["酒红", "墨绿"]
+    for way in ways:
+        assert read_record(Path(way["record"])).parent == design["sha256"]
+    assert (out / "一条红裙-5-colourways.png").exists()
+
+
 def test_a_row_of_a_card(photograph, mask, tmp_path, capsys):
     card = tmp_path / "card.csv"
     card.write_text("name,hex\nSKY-01,#6FB4E3\n", encoding="utf-8")
@@ -127,6 +149,8 @@ def test_upscale_and_mask(photograph, tmp_path, capsys):
         (["recolour", "PIC", "--to", "红", "--mask", "WHITE"], "选中了整张图"),
         (["colourways", "PIC", "--colours", "CARD"], "有 1 行不对：3 (坏 #12)"),
         (["colourways", "PIC", "--colours", "none.csv"], "读不了"),
+        (["colourways", "none.png", "--colours", "GOOD"], "没有图片"),
+        (["colourways", " ", "--colours", "GOOD"], "提示词是空的"),
         (["background", "PIC"], "请给出 --to 颜色、--preset 名称"),
         (["background", "PIC", "--to", "彩虹"], "不是认识的颜色"),
         (["background", "PIC", "--to", "white", "--preset", "ebay"], "尺寸预设 --preset"),
@@ -151,11 +175,16 @@ def test_bad_input_is_refused_and_nothing_is_left(arguments, said, photograph, t
         "WHITE": ((120, 160), 255),
     }
     (tmp_path / "CARD").write_text("name,hex\n好,#112233\n坏,#12\n", encoding="utf-8")
+    (tmp_path / "GOOD").write_text("name,hex\n好,#112233\n", encoding="utf-8")
     for name, what in files.items():
         if isinstance(what, tuple):
             Image.new("RGB", what[0], (what[1],) * 3).save(tmp_path / f"{name}.png")
     known = {name: str(tmp_path / f"{name}.png") for name in files}
-    known |= {"PIC": str(photograph), "CARD": str(tmp_path / "CARD")}
+    known |= {
+        "PIC": str(photograph),
+        "CARD": str(tmp_path / "CARD"),
+        "GOOD": str(tmp_path / "GOOD"),
+    }
     typed = [known.get(word, word) for word in arguments]
     code, out, err = run(capsys, *typed, "-o", tmp_path / "out")
     assert code == 2, err

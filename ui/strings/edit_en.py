@@ -18,6 +18,7 @@ INTERFACE = {
     "help.train_mask": "Train the garment mask: where the garment is.",
     "help.train_upscaler": "Train the upscaler: small pictures to large ones.",
     "help.mask": "Find the garment and save its mask.",
+    "help.design": "A picture, or words: then it is drawn first",
     "help.picture": "A picture",
     "help.pictures": "Pictures to work on",
     "help.mask_file": "Mask of the same size, white where chosen",
@@ -31,6 +32,7 @@ INTERFACE = {
     "recolour.reached": "{name} {wanted}, reached {reached}, ΔE {delta_e:.1f}",
     "recolour.out_of_gamut": "(beyond sRGB: no screen shows it; the nearest was taken)",
     "background.pure": "ground {colour}, {share:.0f}% of the rim, verified",
+    "background.kept": "no garment was seen: its ground stays",
     "background.impure": "ground {colour}, only {share:.1f}% of the rim:"
     " the garment leaves the picture; not verified",
     "mask.share": "garment {share:.0f}%",

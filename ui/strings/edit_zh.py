@@ -23,6 +23,12 @@ ERRORS = {
     ),
 }
 
+WARNINGS = {
+    "background.no_garment_seen": (
+        "“{prompt}”（种子 {seed}）画出来没看出衣服，背景没有换；请换个种子。"
+    ),
+}
+
 NAMES = {
     "by": "倍数 --by ",
     "method": "方法 --method ",
@@ -59,6 +65,7 @@ INTERFACE = {
     "help.train_mask": "训练衣服蒙版：找出图里的衣服。",
     "help.train_upscaler": "训练放大网络：小图变大图。",
     "help.mask": "找出衣服，存成黑白蒙版。",
+    "help.design": "一张图片，或一句提示词（先画出来）",
     "help.picture": "一张图片",
     "help.pictures": "要处理的图片",
     "help.mask_file": "蒙版：同样尺寸，白色处为所选",
@@ -72,6 +79,7 @@ INTERFACE = {
     "recolour.reached": "{name} {wanted}，得到 {reached}，ΔE {delta_e:.1f}",
     "recolour.out_of_gamut": "（这个颜色超出 sRGB，屏幕显示不了，已取最接近的）",
     "background.pure": "背景 {colour}，边缘像素 {share:.0f}% 符合，已核对",
+    "background.kept": "没看出衣服，背景未换",
     "background.impure": "背景 {colour}，边缘只有 {share:.1f}% 符合：衣服伸出了画面，没有通过核对",
     "mask.share": "衣服占 {share:.0f}%",
 }
