@@ -14,12 +14,13 @@ from pipelines.quality import quality_columns
 
 OWN_COLUMNS = (
     "row_key", "picture", "state", "prompt", "seed", "width", "height", "model", "sha256",
-    "produce_id", "text_image", "candidates", "seen", "mismatch", "attempts", "reason",
+    "produce_id", "text_image", "candidates", "background", "seen", "mismatch", "attempts",
+    "reason",
 )  # fmt: skip
 """What is said of each picture; the columns of the table follow, `row.` before a name in use."""
 _NUMBERS = {
     "seed": "int64", "width": "int64", "height": "int64", "attempts": "int64",
-    "candidates": "int64", "text_image": "float64",
+    "candidates": "int64", "text_image": "float64", "background": "float64",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mmgen.pixels.cutout import border_share
 from mmgen.text.garment_words import find_attributes
 from mmgen.text.vocabulary import colour_family
 from mmgen.values import Retriever
@@ -45,13 +46,15 @@ class Quality:
     def measure(self, made: MadePicture) -> tuple[MadePicture, str]:
         """The picture with `scores.text_image` (-1 to 1), and its vector as text.
 
-        With a tagger also `seen`, and `checks.mismatch`: the attributes that it shows
-        otherwise than the prompt names them.
+        `checks.background` says how white the rim is, as shops ask. With a tagger also
+        `seen`, and `checks.mismatch`: the attributes that it shows otherwise than the
+        prompt names them.
         """
         prompt = made.request.prompt
         if prompt not in self._texts:
             self._texts.clear()  # rows come one after another: the last prompt is enough
             self._texts[prompt] = self._retriever.encode_text([prompt])[0]
+        made = dataclasses.replace(made, checks={**_background(made), **(made.checks or {})})
         if self._tagger:
             vectors, tags = self._tagger.look([made.image])
             sure = {name: list(values) for name, values in tags[0].sure.items()}
@@ -62,6 +65,13 @@ class Quality:
         score = round(float(self._texts[prompt] @ vectors[0]), 4)
         scores = {**(made.scores or {}), "text_image": score}
         return dataclasses.replace(made, scores=scores), pack_vector(vectors[0])
+
+
+def _background(made: MadePicture) -> dict[str, Any]:
+    """How much of the rim is white; a picture put on another ground has said so already."""
+    share = border_share(made.pixels, (255, 255, 255))
+    said = {"colour": "#FFFFFF", "border_share": round(share, 6), "pure": share == 1.0}
+    return {"background": said}
 
 
 def mismatch(prompt: str, seen: Mapping[str, Sequence[str]]) -> list[str]:
@@ -150,6 +160,7 @@ def quality_columns(details: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "text_image": scores.get("text_image"),
         "candidates": scores.get("candidates"),
+        "background": (checks.get("background") or {}).get("border_share"),
         "seen": details.get("seen"),
         "mismatch": None if differs is None else ", ".join(differs),
     }

@@ -71,6 +71,7 @@ def test_a_table_becomes_pictures_a_manifest_and_a_report(batch, out):
         record = read_record(out / (row["picture"] + ".json"))
         assert record.job["row_key"] == row["row_key"]
         assert record.scores["text_image"] == row["text_image"]
+        assert record.checks["background"]["border_share"] == row["background"]
     with (out / "manifest.csv").open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     assert table[0]["备注"] == "'=1+1"
