@@ -72,7 +72,7 @@ INTERFACE = {
     "help.to_colour": "#RRGGBB、lab(L,a,b)、颜色名，或色卡里的名称",
     "help.to_ground": "white、#RRGGBB、颜色名，或 transparent",
     "help.card": "色卡：名称、色值，或名称、L、a、b",
-    "help.preset": "店铺尺寸，例如 taobao-main；可在 config.toml 里自定",
+    "help.preset": "店铺尺寸，如 taobao-main；config.toml 里可自定",
     "help.fit_size": "宽x高；不拉伸，不够的补边",
     "help.shadow": "衣服下面加柔和的阴影",
     "help.part": "garment、background、upper 或 lower",
