@@ -21,7 +21,8 @@ from mmgen.files.publish import record_path_of
 from mmgen.files.read import State, read_record, verify
 from mmgen.files.visible_label import draw_visible_label
 from mmgen.values import Generator, ImageRequest
-from pipelines.text_to_image import TextToImagePipeline
+from pipelines.remake import OPERATIONS, finished, needed, remake
+from pipelines.text_to_image import MadePicture, TextToImagePipeline
 
 Load = Callable[[str, int | None], Generator]
 """(model id of the record, recorded micro-batch) -> the generator to draw with."""
@@ -40,8 +41,10 @@ class Outcome(StrEnum):
     REFERENCE_MISSING = "reference missing"
     NO_REQUEST = "no request"
     """Neither a record nor an embedded request says what to draw."""
+    PARENT_MISSING = "parent missing"
+    """An edit of another picture (or by a mask) that is not at hand."""
     NOT_FROM_WORDS = "not from words"
-    """An edit of another picture, which starts from more than a request."""
+    """An edit of a kind that is not known here."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +63,7 @@ class Replayed:
 def replay(path: Path, load: Load, pictures: Mapping[str, Path]) -> Replayed:
     """Draw the picture at `path` again and compare.
 
-    `pictures`: sha256 -> file of every reference that may be needed. Raises
+    `pictures`: sha256 -> file of every reference, parent and mask that may be needed. Raises
     `PictureMissing`, and what `load` raises.
     """
     verdict = verify(path)
@@ -77,7 +80,7 @@ def replay(path: Path, load: Load, pictures: Mapping[str, Path]) -> Replayed:
     except (MmgenError, KeyError, TypeError, AttributeError):
         return Replayed(path=path, outcome=Outcome.ALTERED, details=("record.request",))
     if request.edit is not None:
-        return Replayed(path=path, outcome=Outcome.NOT_FROM_WORDS)
+        return _edited(path, facts, request, load, pictures)
     missing = tuple(digest for digest, _ in request.references if digest not in pictures)
     if missing:
         return Replayed(path=path, outcome=Outcome.REFERENCE_MISSING, details=missing)
@@ -86,6 +89,46 @@ def replay(path: Path, load: Load, pictures: Mapping[str, Path]) -> Replayed:
         change = f"{sha256} -> {generator.sha256}"
         return Replayed(path=path, outcome=Outcome.OTHER_MODEL, details=(change,))
     return _compare(path, facts, request, generator, pictures)
+
+
+def _edited(
+    path: Path,
+    facts: Mapping[str, Any],
+    request: ImageRequest,
+    load: Load,
+    pictures: Mapping[str, Path],
+) -> Replayed:
+    """The edit done again on its parent, by the parts that did it then."""
+    assert request.edit is not None
+    if request.edit.operation not in OPERATIONS:
+        return Replayed(path=path, outcome=Outcome.NOT_FROM_WORDS)
+    missing = tuple(digest for digest in needed(request.edit) if digest not in pictures)
+    if missing:
+        return Replayed(path=path, outcome=Outcome.PARENT_MISSING, details=missing)
+    size = (facts.get("environment") or {}).get("micro_batch")
+    try:
+        made = remake(request, pictures, lambda: load(request.model, size))
+    except (KeyError, TypeError):
+        return Replayed(path=path, outcome=Outcome.ALTERED, details=("record.request",))
+    then, now = facts["model"]["sha256"], made.model["sha256"]
+    if then != now:
+        return Replayed(path=path, outcome=Outcome.OTHER_MODEL, details=(f"{then} -> {now}",))
+    if _is_same(made, facts):
+        return Replayed(path=path, outcome=Outcome.EQUAL)
+    before = facts.get("environment") or {}
+    details = tuple(
+        f"{name} {before.get(name)} -> {value}"
+        for name, value in (made.environment or {}).items()
+        if before.get(name) != value
+    )
+    return Replayed(path=path, outcome=Outcome.DIFFERS, details=details)
+
+
+def _is_same(made: MadePicture, facts: Mapping[str, Any]) -> bool:
+    picture = as_picture(made.pixels)
+    if facts.get("visible_label"):
+        picture = draw_visible_label(picture)
+    return pixels_sha256(picture) == facts.get("pixels_sha256")
 
 
 def _facts(path: Path) -> Mapping[str, Any] | None:
@@ -105,10 +148,7 @@ def _compare(
 ) -> Replayed:
     request = dataclasses.replace(request, model=generator.id)
     (made,) = TextToImagePipeline(generator).stream([request], pictures)
-    picture = as_picture(made.pixels)
-    if facts.get("visible_label"):
-        picture = draw_visible_label(picture)
-    if pixels_sha256(picture) == facts.get("pixels_sha256"):
+    if _is_same(finished(made, facts.get("checks")), facts):
         return Replayed(path=path, outcome=Outcome.EQUAL)
     changes = tuple(_changes(facts.get("environment") or {}, generator))
     return Replayed(path=path, outcome=Outcome.DIFFERS, details=changes)

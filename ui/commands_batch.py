@@ -115,11 +115,22 @@ def _replay(
         list[Path] | None,
         typer.Option("--reference", help="help.replay_reference", metavar="PIC"),
     ] = None,
+    parent: Annotated[
+        list[Path] | None,
+        typer.Option("--parent", help="help.replay_parent", metavar="PIC"),
+    ] = None,
     json: Json = False,
     model: Model = None,
     device: Device = None,
 ) -> None:
     from ui.replay import replay_files
 
-    code = replay_files(files, references=reference or [], model=model, device=device, as_json=json)
+    code = replay_files(
+        files,
+        references=reference or [],
+        parents=parent or [],
+        model=model,
+        device=device,
+        as_json=json,
+    )
     raise typer.Exit(code)

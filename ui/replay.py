@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from pipelines.replay import Replayed
 
 NOT_EQUAL = 1
+_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_MOST_BESIDE = 2_000
+"""Files looked through for a parent; with more, it is to be named by `--parent`."""
 
 
 def replay_files(
     files: Sequence[Path],
     *,
     references: Sequence[Path],
+    parents: Sequence[Path] = (),
     model: str | None,
     device: str | None,
     as_json: bool,
@@ -34,12 +38,13 @@ def replay_files(
     """Print one line a file; returns 0 when all are equal, 2 when one cannot be read, else 1."""
     from pipelines.replay import replay
 
-    given = {sha256_of(path): path for path in references}
+    given = {sha256_of(path): path for path in (*references, *parents)}
     load = _Loader(model, device)
     code = 0
     for path in files:
         try:
-            replayed = replay(path, load, {**_pictures_of_job(path), **given})
+            known = {**_pictures_of_job(path), **_parents_beside(path), **given}
+            replayed = replay(path, load, known)
         except MmgenError as error:
             code = max(code, report(error))
             continue
@@ -85,6 +90,18 @@ def _pictures_of_job(path: Path) -> dict[str, Path]:
     known = {digest: Path(place) for digest, place in item.pictures.items()} if item else {}
     # A picture that was changed since is not the one that was used.
     return {digest: place for digest, place in known.items() if _is(place, digest)}
+
+
+def _parents_beside(path: Path) -> dict[str, Path]:
+    """The parent of an edit, where it lies in the same folder."""
+    record = read_record(record_path_of(path))
+    if record is None or record.parent is None:
+        return {}
+    files = sorted(other for other in path.parent.iterdir() if other.suffix.lower() in _SUFFIXES)
+    if len(files) > _MOST_BESIDE:
+        return {}
+    parent = next((other for other in files if _is(other, record.parent)), None)
+    return {} if parent is None else {record.parent: parent}
 
 
 def _is(path: Path, digest: str) -> bool:

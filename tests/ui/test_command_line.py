@@ -56,7 +56,7 @@ SURFACE = {
         "--no-scores --output --retry-mismatch --same-noise --seed --sheet --size --skip-bad "
         "--steps --store-url --template --visible-label --workers -n -o TABLE"
     ),
-    "replay": "--device --help --json --model --reference FILE...",
+    "replay": "--device --help --json --model --parent --reference FILE...",
     "generate": (
         "--accept-licence --adapter --attention --background --candidates --catalogue --device "
         "--diverse --embed-request --filter --format --guidance --help --json --lora --model "

@@ -21,6 +21,7 @@ INTERFACE = {
     "help.metrics": "Write figures as a Prometheus text file",
     "help.replay": "Make pictures again from their records, and compare.",
     "help.replay_files": "Pictures to make again",
+    "help.replay_parent": "Parent or mask of an edit; can be repeated",
     "help.replay_reference": "Reference picture used then; can be repeated",
     "batch.checking": "checking: {rows} rows",
     "batch.empty": "{path} holds no row",
@@ -66,5 +67,6 @@ INTERFACE = {
     "replay.other_model": "{path}: another model made it ({details}); name it with --model",
     "replay.reference_missing": "{path}: references missing ({details}); give them by --reference",
     "replay.no_request": "{path}: neither record nor embedded request says what to make",
-    "replay.not_from_words": "{path}: an edit of another picture, not made again here",
+    "replay.parent_missing": "{path}: parent or mask missing ({details}); give it by --parent",
+    "replay.not_from_words": "{path}: an edit of a kind not known here",
 }

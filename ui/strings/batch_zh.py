@@ -71,6 +71,7 @@ INTERFACE = {
     "help.metrics": "把进度写成 Prometheus 文本文件",
     "help.replay": "按记录重新生成图片，并和原图比较。",
     "help.replay_files": "要重新生成的图片",
+    "help.replay_parent": "修改前的原图或蒙版，可以重复",
     "help.replay_reference": "当时用的参考图，可以重复",
     "batch.checking": "正在检查：{rows} 行",
     "batch.empty": "{path} 里没有一行商品。",
@@ -115,5 +116,6 @@ INTERFACE = {
     "replay.other_model": "{path}：当时用的是另一个模型（{details}）；请用 --model 指明",
     "replay.reference_missing": "{path}：缺少当时的参考图（{details}）；请用 --reference 给出",
     "replay.no_request": "{path}：没有记录，也没有内嵌的请求，无从重做",
-    "replay.not_from_words": "{path}：是由另一张图片改成的，这个命令不重做",
+    "replay.parent_missing": "{path}：缺少原图或蒙版（{details}）；请用 --parent 给出",
+    "replay.not_from_words": "{path}：是一种这里不认识的修改",
 }
