@@ -23,7 +23,7 @@ from pipelines.edited import Source, edited, read_source, tool
 from pipelines.garment_mask import GarmentMask, select
 from pipelines.text_to_image import MadePicture
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the same picture and colour would give other pixels."""
 
 
