@@ -23,8 +23,11 @@ from mmgen.errors import Missing
 from mmgen.text.normalize import normalize
 from mmgen.text.vocabulary import load_vocabulary
 from mmgen.values import EXAMPLE_PROMPT, Retriever, check_prompt, check_whole
+from pipelines.agreement import rescore, wanted_of
 from pipelines.catalogue_source import attribute_name, attribute_word
 
+RESCORED = 100
+"""Nearest items whose attributes are held against the words."""
 _WIDE_EQUALS = "\uff1d"
 
 Filters = Mapping[str, str | Sequence[str]]
@@ -63,7 +66,7 @@ class SearchHit:
 
     item: CatalogueItem
     score: float
-    """Cosine of query and picture, -1 to 1."""
+    """Cosine of query and picture, -1 to 1, less what the words name and the item is not."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -81,6 +84,8 @@ def search(
 ) -> list[SearchHit]:
     """The n items nearest to words, a picture, or the mean of both; best first.
 
+    Where the words name a garment, colour, pattern or sleeve, the `RESCORED`
+    nearest are ordered anew by what their attributes say of it.
     Filters name an attribute in English or Chinese; of several all must hold.
     Raises `Missing` without a query, `QueryEmpty` for one of punctuation alone,
     `FilterUnknown`; warns with `FilterMatchesNothing`.
@@ -88,10 +93,15 @@ def search(
     check_whole("-n", n, *limits.SEARCH_HITS)
     query = encode_query(retriever, text, picture)
     within = matching(collection, filters or {})
-    scores, ids = collection.nearest(query, n, within)
+    names_something = bool(text and wanted_of(text))
+    scores, ids = collection.nearest(query, max(n, RESCORED) if names_something else n, within)
     score_of = {int(each): float(score) for each, score in zip(ids, scores, strict=True)}
     found = collection.items([int(each) for each in ids])
-    return [SearchHit(item=item, score=score_of[item.id]) for item in found]
+    cosines = [score_of[item.id] for item in found]
+    rows = [item.attributes for item in found]
+    totals = rescore(text or "", cosines, rows) if names_something else cosines
+    hits = [SearchHit(item=item, score=one) for item, one in zip(found, totals, strict=True)]
+    return sorted(hits, key=lambda hit: -hit.score)[:n]
 
 
 def encode_query(retriever: Retriever, text: str | None, picture: Image | None) -> np.ndarray:

@@ -22,6 +22,7 @@ from mmgen.model_folder import check_model_folder
 from mmgen.retrieval.heads import ALSO, AttributeHeads, look
 from mmgen.retrieval.retriever import TowerRetriever
 from mmgen.text.vocabulary import colour_family
+from pipelines.agreement import FAMILY
 from pipelines.retrievers import load_retriever
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ NONE = ""
 PLAIN = "纯色"
 SURE = 0.5
 """Probability from which on a value is asserted."""
-FAMILY = "colour_family"
 GUESSES = 5
 """Values told of an attribute, likeliest first."""
 NEVER_NEAR = 2.0
@@ -107,7 +107,7 @@ def _rounded(guesses: Mapping[str, tuple[Guess, ...]]) -> dict[str, dict[str, fl
 
 
 class Tagger:
-    """Image tower and heads; `tagger(images)` gives what is sure, as catalogues keep it."""
+    """Image tower and heads; `tagger(images)` gives what a catalogue keeps."""
 
     def __init__(self, retriever: TowerRetriever, heads: AttributeHeads) -> None:
         """Raises `HeadsOfOtherTowers` unless `heads` were trained on these towers."""
@@ -141,8 +141,8 @@ class Tagger:
         return cls(towers, heads)
 
     def __call__(self, images: Sequence[Image]) -> list[Mapping[str, tuple[str, ...]]]:
-        """What is sure of each picture; the colour's family only where it has no name."""
-        return [_as_row(tags.sure) for tags in self.tag(images)]
+        """What is sure of each picture, and the likeliest garment and colour in any case."""
+        return [completed(tags) for tags in self.tag(images)]
 
     def tag(self, images: Sequence[Image]) -> list[Tags]:
         """What is seen in each picture."""
@@ -215,6 +215,8 @@ def _best(probabilities: torch.Tensor, values: Sequence[str]) -> tuple[Guess, ..
     )
 
 
-def _as_row(sure: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    has_name = "colors" in sure
-    return {name: values for name, values in sure.items() if not (has_name and name == FAMILY)}
+def completed(tags: Tags) -> dict[str, tuple[str, ...]]:
+    """A row without garment or colour could never be found by them, and every garment has both."""
+    sure = {name: values for name, values in tags.sure.items() if name != FAMILY}
+    likeliest = {name: (tags.guesses[name][0][0],) for name in ("category", "colors")}
+    return {**likeliest, **sure}

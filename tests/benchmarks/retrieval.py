@@ -13,6 +13,7 @@ alone and with the agreement of the tags at several weights.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,16 +23,16 @@ import numpy as np
 import torch
 
 from mmgen.text.vocabulary import colour_family
-from pipelines import rank
+from pipelines import agreement
 from pipelines.retrievers import load_retriever
-from pipelines.tag import Tagger, Tags
+from pipelines.tag import Tagger, Tags, completed
 from training.dataset import read_rows
 from training.tag_heads import features_of, figures
 from training.towers import recalls
 
 LARGE_CELLS = 60
 LEAST = 3
-WEIGHTS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+WEIGHTS = (0.0, 0.1, 0.2, 0.5, 1.0)
 Rows = Sequence[Mapping[str, Any]]
 Cell = tuple[str, str]
 
@@ -52,7 +53,7 @@ def query_of(cell: Cell) -> str:
 def precision(
     retriever: Any,
     vectors: np.ndarray,
-    given: Sequence[rank.Agreed],
+    given: Sequence[agreement.Agreed],
     rows: Rows,
     cells: Sequence[Cell],
     first: int | None,
@@ -63,7 +64,7 @@ def precision(
     texts = retriever.encode_text([query_of(cell) for cell in cells])
     shares = []
     for cell, text in zip(cells, texts, strict=True):
-        wanted = rank.wanted_of(query_of(cell))
+        wanted = agreement.wanted_of(query_of(cell))
         agreed = np.array([one(wanted) for one in given]) if weight else 0.0
         order = np.argsort(-(vectors @ text + weight * agreed), kind="stable")
         count = first or of_row.count(cell)
@@ -109,14 +110,16 @@ def report(tagger: Tagger, features: Mapping[str, torch.Tensor], rows: Mapping[s
         print(f"{weight:<8}{told[0]:>14.3f}{told[1]:>10.3f}{told[2]:>10.3f}{told[3]:>10.3f}")
 
 
-def by_probability(tags: Sequence[Tags]) -> list[rank.Agreed]:
+def by_probability(tags: Sequence[Tags]) -> list[agreement.Agreed]:
     """With every probability at hand, as candidates are ranked."""
-    return [lambda wanted, one=one: rank.agreement(wanted, one) for one in tags]
+    return [lambda wanted, one=one: agreement.agreement(wanted, one) for one in tags]
 
 
-def by_row(tags: Sequence[Tags]) -> list[rank.Agreed]:
-    """With what a catalogue keeps: asserted values alone."""
-    return [lambda wanted, one=one.sure: rank.agreement_of_row(wanted, one) for one in tags]
+def by_row(tags: Sequence[Tags]) -> list[agreement.Agreed]:
+    """With what a catalogue keeps: what is sure, and the likeliest garment and colour."""
+    return [
+        functools.partial(agreement.agreement_of_row, attributes=completed(one)) for one in tags
+    ]
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.rank import agreement, agreement_of_row, choose, rescore, wanted_of
+from pipelines.agreement import agreement, agreement_of_row, rescore, wanted_of
+from pipelines.rank import choose
 from pipelines.tag import Tags
 
 
@@ -53,6 +54,16 @@ def test_rows_are_rescored_by_what_they_say():
     totals = rescore("红色连衣裙", [0.5, 0.5, 0.5, 0.5], rows)
     assert sorted(range(4), key=lambda index: -totals[index]) == [1, 2, 3, 0]
     assert max(totals) == pytest.approx(0.5)
+
+
+def test_a_row_may_name_colours_that_we_do_not_know():
+    wanted = wanted_of("红色连衣裙")
+    known, unknown, suffixed = (
+        agreement_of_row(wanted, {"category": ("连衣裙",), "colors": (name,)})
+        for name in ("红", "雾霾蓝", "红色")
+    )
+    assert known == suffixed == 0
+    assert unknown < known
 
 
 def unit(*rows):
