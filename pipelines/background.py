@@ -19,7 +19,7 @@ from mmgen.pixels import cutout, sizes
 from mmgen.settings import load_settings
 from pipelines.edited import Source, edited, read_source, tool
 from pipelines.garment_mask import GarmentMask, select
-from pipelines.text_to_image import MadePicture
+from pipelines.made_picture import MadePicture
 from pipelines.upscale import Upscaler
 
 TRANSPARENT = "transparent"

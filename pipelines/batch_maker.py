@@ -11,9 +11,9 @@ from mmgen.errors import ModelError
 from mmgen.jobs.items import Item, Job, Result
 from mmgen.values import Generator, OnStep
 from pipelines.item_maker import ItemMaker, load_models
+from pipelines.made_picture import MadePicture
 from pipelines.quality import Quality, is_mismatch, score_of
 from pipelines.row_models import ModelChanger
-from pipelines.text_to_image import MadePicture
 
 _SHORT_SEEDS = 2**31
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from pipelines.made_picture import MadePicture
 from pipelines.rank import Ranker, Score, choose
 from pipelines.tag import Tags
-from pipelines.text_to_image import MadePicture
 
 POOL = 2
 """For a diverse choice, this many times as many pictures are held as will be kept."""

@@ -36,7 +36,8 @@ from mmgen.values import (
 )
 from pipelines.edited import Source, parent_label, read_source
 from pipelines.garment_mask import GarmentMask, select
-from pipelines.text_to_image import MadePicture, TextToImageOutput, TextToImagePipeline
+from pipelines.made_picture import MadePicture, TextToImageOutput
+from pipelines.text_to_image import TextToImagePipeline
 
 if TYPE_CHECKING:
     import torch

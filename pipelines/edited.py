@@ -20,7 +20,7 @@ from mmgen.files.publish import record_path_of
 from mmgen.files.read import read_label, read_packet, read_record
 from mmgen.files.read_picture import PictureReader, read_picture, sha256_of
 from mmgen.values import Edit, ImageRequest
-from pipelines.text_to_image import MadePicture
+from pipelines.made_picture import MadePicture
 
 
 class PictureTooSmall(PictureError):

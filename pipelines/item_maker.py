@@ -17,8 +17,9 @@ from mmgen.files.read import examine, read_record
 from mmgen.jobs.items import Item, Job, Result
 from mmgen.settings import load_settings
 from mmgen.values import Generator, ImageRequest, OnStep
+from pipelines.made_picture import MadePicture
 from pipelines.row_models import ModelChanger
-from pipelines.text_to_image import MadePicture, TextToImagePipeline
+from pipelines.text_to_image import TextToImagePipeline
 
 Judge = Callable[[Item, MadePicture], MadePicture]
 """Adds scores, seen and checks to a picture before it is written."""

@@ -17,7 +17,7 @@ from mmgen.values import Retriever
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipelines.text_to_image import MadePicture
+    from pipelines.made_picture import MadePicture
 
 _STEPS = 127
 """A vector of length 1 is kept as int8: close enough for similarities."""

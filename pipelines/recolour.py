@@ -21,7 +21,7 @@ from mmgen.colour.names import Colour, Lab, parse_colour
 from mmgen.colour.recolour import Main, Recoloured, find_main, recolour
 from pipelines.edited import Source, edited, read_source, tool
 from pipelines.garment_mask import GarmentMask, select
-from pipelines.text_to_image import MadePicture
+from pipelines.made_picture import MadePicture
 
 REVISION = 2
 """Raised whenever the same picture and colour would give other pixels."""

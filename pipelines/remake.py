@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmgen.colour.names import Colour
 from mmgen.values import Edit, Generator, ImageRequest
-from pipelines.text_to_image import MadePicture
+from pipelines.made_picture import MadePicture
 
 OPERATIONS = frozenset({"edit", "recolour", "background", "size", "upscale"})
 

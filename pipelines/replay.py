@@ -21,8 +21,9 @@ from mmgen.files.publish import record_path_of
 from mmgen.files.read import State, read_record, verify
 from mmgen.files.visible_label import draw_visible_label
 from mmgen.values import Generator, ImageRequest
+from pipelines.made_picture import MadePicture
 from pipelines.remake import OPERATIONS, finished, needed, remake
-from pipelines.text_to_image import MadePicture, TextToImagePipeline
+from pipelines.text_to_image import TextToImagePipeline
 
 Load = Callable[[str, int | None], Generator]
 """(model id of the record, recorded micro-batch) -> the generator to draw with."""

@@ -15,7 +15,7 @@ from mmgen.errors import PictureTooLarge, UnknownChoice
 from mmgen.model_folder import check_model_folder
 from mmgen.pixels.upscaler import GarmentUpscaler, upscale
 from pipelines.edited import Source, edited, read_source, tool
-from pipelines.text_to_image import MadePicture
+from pipelines.made_picture import MadePicture
 
 UPSCALER_CLASSES = frozenset(
     {("mmgen.pixels.upscaler", "GarmentUpscaler"), ("diffusers", "GarmentUpscaler")}

@@ -14,7 +14,7 @@ from ui.words import say
 
 if TYPE_CHECKING:
     from mmgen.files.write import SavedPicture
-    from pipelines.text_to_image import MadePicture
+    from pipelines.made_picture import MadePicture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,8 +32,9 @@ from ui.words import duration, say
 
 if TYPE_CHECKING:
     from pipelines.background import Finish
+    from pipelines.made_picture import MadePicture
     from pipelines.references import Reference
-    from pipelines.text_to_image import MadePicture, TextToImagePipeline
+    from pipelines.text_to_image import TextToImagePipeline
 
 _THUMBNAIL_PX = (512, 512)
 _LEAST_FREE_BYTES = 2**16

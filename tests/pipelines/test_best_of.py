@@ -11,8 +11,8 @@ from mmgen import TextToImagePipeline
 from mmgen.errors import OutOfRange
 from mmgen.values import ImageRequest
 from pipelines.best_of import best_of
+from pipelines.made_picture import MadePicture
 from pipelines.rank import Score
-from pipelines.text_to_image import MadePicture
 
 FAST = {"num_inference_steps": 1}
 

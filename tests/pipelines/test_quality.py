@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmgen.values import ImageRequest
+from pipelines.made_picture import MadePicture
 from pipelines.quality import Quality, quality_columns
-from pipelines.text_to_image import MadePicture
 
 
 class OneVector:
