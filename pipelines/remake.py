@@ -14,8 +14,9 @@ OPERATIONS = frozenset({"edit", "recolour", "background", "size", "upscale"})
 
 def needed(edit: Edit) -> tuple[str, ...]:
     """sha256 of the files that the edit starts from: the parent, and a mask that was given."""
-    is_file = edit.parameters.get("mask") == "file" and edit.mask_sha256
-    return (edit.parent_sha256, edit.mask_sha256) if is_file else (edit.parent_sha256,)
+    if edit.parameters.get("mask") == "file" and edit.mask_sha256:
+        return edit.parent_sha256, edit.mask_sha256
+    return (edit.parent_sha256,)
 
 
 def remake(

@@ -277,7 +277,8 @@ class GarmentTransformer2DModel(ModelMixin, ConfigMixin, PeftAdapterMixin):
                 reference_hidden_states.to(dtype),
                 reference_weights,
             )
-            cache.memories = [block.attn2.remember(context) for block in self.blocks]
+            attentions: list[Any] = [block.attn2 for block in self.blocks]
+            cache.memories = [attention.remember(context) for attention in attentions]
             cache.positions = self.positions(rows, columns).to(hidden_states.device, dtype)
 
         hidden = F.pixel_unshuffle(hidden_states.to(dtype), patch).flatten(2).transpose(1, 2)
