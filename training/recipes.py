@@ -145,6 +145,24 @@ def evaluator_v0() -> EvaluatorConfig:
     )
 
 
+def evaluator_v1() -> EvaluatorConfig:
+    """From v0 (`--init-from`), an hour of one quiet core: three times as many pairs."""
+    return EvaluatorConfig(
+        loop=LoopConfig(
+            steps=1_200,
+            batch_size=256,
+            learning_rate=8e-4,
+            warmup_steps=30,
+            decay_fraction=0.9,
+            weight_decay=0.05,
+            ema_decay=0.99,
+            log_every=10,
+            sample_every=120,
+            seed=12,
+        )
+    )
+
+
 def evaluator_tiny() -> EvaluatorConfig:
     """A few seconds."""
     return EvaluatorConfig(
@@ -281,7 +299,7 @@ def upscaler_tiny() -> UpscalerConfig:
 
 AUTOENCODER = {"v0": autoencoder_v0, "v1": autoencoder_v1, "tiny": autoencoder_tiny}
 TOWERS = {"v0": towers_v0, "v1": towers_v1, "retrieval": towers_retrieval, "tiny": towers_tiny}
-EVALUATOR = {"v0": evaluator_v0, "tiny": evaluator_tiny}
+EVALUATOR = {"v0": evaluator_v0, "v1": evaluator_v1, "tiny": evaluator_tiny}
 DIFFUSION = {"v0": diffusion_v0, "v1": diffusion_v1, "tiny": diffusion_tiny}
 MASK = {"v1": mask_v1, "tiny": mask_tiny}
 UPSCALER = {"v1": upscaler_v1, "tiny": upscaler_tiny}

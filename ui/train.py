@@ -117,12 +117,14 @@ def _check_parts(folder: Path | None, names: Sequence[str]) -> None:
         raise ModelFolderMissing(path=folder)
     from mmgen.model_folder import check_model_folder
     from pipelines.components import EMBEDDED_CLASSES
+    from pipelines.judge import EVALUATOR_CLASSES
 
+    allowed = EMBEDDED_CLASSES | EVALUATOR_CLASSES
     for name in names:
         if not (folder / name).is_dir():
             raise ModelFileMissing(path=folder, file=name)
         if name != "tokenizer":
-            check_model_folder(folder / name, allowed_classes=EMBEDDED_CLASSES)
+            check_model_folder(folder / name, allowed_classes=allowed)
 
 
 def _log_to(steps: int) -> Callable[[int, Mapping[str, float]], None]:

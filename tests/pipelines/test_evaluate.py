@@ -68,6 +68,13 @@ def test_the_exported_judge_knows_what_it_was_trained_on(judge):
     assert judge.evaluator.config.colours == ["红", "蓝", "黑"]
 
 
+def test_training_goes_on_from_exported_weights(evaluator, garments, tmp_path):
+    arguments = ["train", "evaluator", "--recipe", "tiny", "--data", garments]
+    arguments += ["--run", tmp_path / "more", "--init-from", evaluator.parent, "--steps", 1]
+    assert main([*map(str, arguments)]) == 0
+    assert load_judge(tmp_path / "more" / "export" / "evaluator").training_vectors.shape == (12, 8)
+
+
 def test_every_figure_is_there_and_in_its_range(evaluated):
     figures = evaluated[1].figures
     assert json.loads(json.dumps(figures)) == figures
