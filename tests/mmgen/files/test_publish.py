@@ -118,7 +118,8 @@ def test_files_are_synchronised_before_their_names_and_the_folder_after(
     monkeypatch.setattr(publish, "os", Watched())
     save(overwrite=overwrite)
     name = "replace" if overwrite else "link"
-    assert steps == ["fsync", "fsync", name, name, "folder"]
+    # The first: a folder that is new must be found in its parent before anything lies in it.
+    assert steps == ["folder", "fsync", "fsync", name, name, "folder"]
 
 
 def test_a_new_picture_never_stands_beside_the_old_record(
