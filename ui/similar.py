@@ -78,7 +78,9 @@ def _save_sheet(
             other = reader.read(Path(one.item.path or ""))
         except PictureError:
             continue  # its file is gone; the list has it all the same
-        tiles.append(Tile(picture=other, caption=one.item.caption or "", note=_note(one)))
+        tiles.append(
+            Tile(picture=other, caption=one.item.caption or one.item.item, note=_note(one))
+        )
     verdict = say("similar.verdict_yes" if found.is_collision else "similar.verdict_no")
     saved = save_sheet(
         contact_sheet(tiles, heading=verdict),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-SAME = 0.7
+SAME = 0.78
 """Correlation from which on two pictures are one; see tests/benchmarks/collision.py."""
 _SIDE_PX = 80
 """Longer side of the picture that the other is laid over."""
