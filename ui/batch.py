@@ -309,7 +309,7 @@ def _show_plan(order: BatchOrder, survey: _Survey, settings: Settings, base: Ima
     left = changes.to_draw * order.keep_best_of
     size = (base.height, base.width)
     each = estimate_seconds(_store_there(), settings.model, size, base.num_inference_steps)
-    seconds = None if each is None else round(left * each / order.engine.workers, 1)
+    seconds = None if each is None else round(left * each / order.engine.workers, 3)
     facts: dict[str, Any] = {
         "rows": survey.rows - survey.bad,
         "bad": survey.bad,
